@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class CommonConfig(AppConfig):
+    name = "common"
+    verbose_name = "Access"
+
+    def ready(self) -> None:
+        from common import checks, openapi  # noqa: F401  # both register themselves

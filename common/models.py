@@ -1,0 +1,81 @@
+"""What every app stands on: the keys of services and partners, the fixtures already loaded."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+
+# Last use is a hint for staff who want to revoke: exact to the minute, so that a busy key does
+# not cost a write for every call.
+LAST_USE_PRECISION = timedelta(minutes=1)
+
+
+class Scope(models.TextChoices):
+    WALLET_WRITE = "wallet.write", "Post to wallets"
+    WALLET_READ = "wallet.read", "Look postings up"
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def in_use(self, secret: str) -> "ApiKey | None":
+        """The key of this secret unless it was revoked; notes that it was used."""
+        key = self.filter(digest=digest_of(secret), revoked_at=None).first()
+        if key is not None:
+            now = timezone.now()
+            if key.last_used_at is None or now - key.last_used_at > LAST_USE_PRECISION:
+                self.filter(pk=key.pk).update(last_used_at=now)
+        return key
+
+
+class ApiKey(models.Model):
+    """A key is shown once, when it is made; we keep only its digest."""
+
+    owner = models.CharField(max_length=100, help_text="Who uses it: a team or a partner.")
+    scopes = ArrayField(models.CharField(max_length=50, choices=Scope.choices))
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    hint = models.CharField(max_length=12, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(owner=""), name="common_apikey_has_owner"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.owner} ({self.hint}…)"
+
+    @classmethod
+    def issue(cls, *, owner: str, scopes: list[str]) -> tuple["ApiKey", str]:
+        """A new key and its secret, which nobody can read again."""
+        secret = f"accrue_{secrets.token_urlsafe(32)}"
+        key = cls.objects.create(
+            owner=owner, scopes=scopes, digest=digest_of(secret), hint=secret[:12]
+        )
+        return key, secret
+
+    def revoke(self) -> None:
+        type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())
+
+
+def digest_of(secret: str) -> str:
+    # 256 random bits need no salt and no slow hash.
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class LoadedFixture(models.Model):
+    """A demo fixture is loaded once: what people change or delete afterwards stays so."""
+
+    name = models.CharField(max_length=200, primary_key=True)
+    loaded_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,78 @@
+"""Serializers that take JSON at its word: no unknown fields, no text for a number."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rest_framework import serializers
+
+from common.identity import canonical_user_id
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses what it does not know; DRF alone would drop it silently."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            known = {name for name, field in self.fields.items() if not field.read_only}
+            unknown = {name: ["No such field."] for name in data if name not in known}
+            if unknown:
+                raise serializers.ValidationError(unknown, code="unknown-field")
+        return super().to_internal_value(data)
+
+
+class Nothing(StrictSerializer):
+    """The body of a call that takes none: empty or `{}`."""
+
+
+class Integer(serializers.IntegerField):
+    """A JSON integer: not `true`, not `"5"`, not `5.0`."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Text(serializers.CharField):
+    """A JSON string, kept as it came."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("trim_whitespace", False)
+        super().__init__(**options)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class UserId(Text):
+    """A UUID, stored canonical, or a BigInt as text."""
+
+    default_error_messages = {"user_id": "Must be a UUID or a positive BigInt."}
+
+    def to_internal_value(self, data: Any) -> str:
+        user_id = canonical_user_id(super().to_internal_value(data))
+        if user_id is None:
+            self.fail("user_id")
+        return user_id
+
+
+INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
+)
+
+
+class Instant(serializers.DateTimeField):
+    """ISO 8601; a naive time is UTC; microseconds stay."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str) or not INSTANT.fullmatch(value):
+            self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]")
+        try:
+            instant = datetime.fromisoformat(value.upper())
+            return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]")

@@ -1,0 +1,29 @@
+"""Operations, the schema and its pages, the admin: what every service of ours has."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import path, re_path
+from drf_spectacular.views import (
+    SpectacularJSONAPIView,
+    SpectacularRedocView,
+    SpectacularSwaggerView,
+)
+
+from common import health, metrics, problems
+
+
+def unknown(request: HttpRequest) -> HttpResponse:
+    return problems.plain_response(problems.NotFound())
+
+
+urlpatterns = [
+    path("health/live/", health.live, name="live"),
+    path("health/ready/", health.ready, name="ready"),
+    path("metrics/", metrics.metrics, name="metrics"),
+    path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/redoc/", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path("admin/", admin.site.urls),
+    # Without it DEBUG would answer an unknown path with a page.
+    re_path(r"^api/", unknown),
+]
