@@ -1,0 +1,19 @@
+"""Prove that every quiz reward was paid exactly once, wherever the wallet is."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from quizzes import rewards
+
+
+class Command(BaseCommand):
+    help = "Compare what learners earned with what the wallet paid; exits with 1 on a difference."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = list(rewards.discrepancies())
+        for line in found:
+            self.stderr.write(line)
+        if found:
+            raise CommandError(f"{len(found)} discrepancies.")
+        self.stdout.write("Every reward was paid exactly once.")
