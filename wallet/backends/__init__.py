@@ -1,0 +1,1 @@
+"""Where the wallet is: in this process, or a service of its own."""

@@ -1,0 +1,25 @@
+"""The wallet in this process: a posting is part of the caller's own transaction."""
+
+from collections.abc import Iterable, Iterator
+
+from wallet import ledger
+from wallet.models import Entry
+from wallet.services import Claim, Payment
+
+
+def post(claim: Claim) -> None:
+    ledger.post(
+        owner=claim.owner,
+        key=claim.key,
+        user_id=claim.user_id,
+        amount=claim.amount,
+        kind=claim.kind,
+        reference=claim.reference,
+        reason=claim.reason,
+    )
+
+
+def payments(kind: str, references: Iterable[str]) -> Iterator[Payment]:
+    found = Entry.objects.filter(kind=kind, reference__in=list(references))
+    for reference, user_id, amount in found.values_list("reference", "account_id", "amount"):
+        yield Payment(reference, user_id, amount)

@@ -1,0 +1,56 @@
+"""The wallet's JSON."""
+
+import re
+from typing import Any
+
+from rest_framework import serializers
+
+from common.serializers import Integer, StrictSerializer, Text, UserId
+from wallet.models import LARGEST_AMOUNT, Entry
+
+KIND = re.compile(r"[a-z0-9_-]{1,50}", re.ASCII)
+
+
+class NewPosting(StrictSerializer):
+    user_id = UserId()
+    amount = Integer(min_value=-LARGEST_AMOUNT, max_value=LARGEST_AMOUNT, help_text="Coins; not 0.")
+    kind = Text(max_length=50)
+    reference = Text(max_length=200, allow_blank=True, default="")
+    reason = Text(max_length=500, allow_blank=True, default="")
+
+    def validate_amount(self, amount: int) -> int:
+        if amount == 0:
+            raise serializers.ValidationError("An amount of 0 moves nothing.", code="zero")
+        return amount
+
+    def validate_kind(self, kind: str) -> str:
+        if not KIND.fullmatch(kind):
+            raise serializers.ValidationError("1 to 50 of a-z, 0-9, _ and -.", code="invalid")
+        return kind
+
+
+class BalanceSerializer(serializers.Serializer[Any]):
+    user_id = serializers.CharField()
+    balance = serializers.IntegerField()
+
+
+class EntrySerializer(serializers.ModelSerializer[Entry]):
+    """What the owner of the wallet sees."""
+
+    class Meta:
+        model = Entry
+        fields = ["id", "amount", "balance_after", "kind", "reference", "reason", "created_at"]
+        read_only_fields = fields
+
+
+class PostingSerializer(serializers.Serializer[Any]):
+    """What the service that posted sees."""
+
+    id = serializers.IntegerField()
+    user_id = serializers.CharField(source="account_id")
+    amount = serializers.IntegerField()
+    balance_after = serializers.IntegerField()
+    kind = serializers.CharField()
+    reference = serializers.CharField()
+    reason = serializers.CharField()
+    created_at = serializers.DateTimeField()

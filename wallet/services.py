@@ -1,0 +1,53 @@
+"""The wallet's door: other apps pay through it and do not know where the wallet is."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import cast
+
+from django.conf import settings
+from django.dispatch import Signal
+
+# Sent by `verify_wallet`; a receiver returns an iterable of lines that say what it paid wrongly.
+verifying = Signal()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Coins that somebody earned: `owner` and `key` make it one posting for ever."""
+
+    owner: str
+    key: str
+    user_id: str
+    amount: int
+    kind: str
+    reference: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Payment:
+    """What the ledger holds for a claim."""
+
+    reference: str
+    user_id: str
+    amount: int
+
+
+def backend() -> ModuleType:
+    return import_module(settings.WALLET_BACKEND)
+
+
+def pay(claim: Claim) -> None:
+    """Pay, once however often it is called, as part of the caller's transaction.
+
+    With the wallet in this process the entry commits with it; with the wallet elsewhere a job
+    does, which delivers the coins as soon as that wallet answers.
+    """
+    backend().post(claim)
+
+
+def payments(*, kind: str, references: Iterable[str]) -> Iterator[Payment]:
+    """What was really paid for these references, wherever the wallet is."""
+    return cast("Iterator[Payment]", backend().payments(kind, references))
