@@ -1,0 +1,13 @@
+"""The WSGI application: refuses to start with a wrong production set-up."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()
+if not settings.DEBUG:
+    call_command("check", deploy=True)
