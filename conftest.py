@@ -1,0 +1,65 @@
+"""What every test stands on: a real PostgreSQL, and nothing left over in it."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+# Playwright's loop runs in the test's thread; Django would take that for asynchronous code.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+import pgtrigger
+import pytest
+from django.db import connection
+from django.test import TransactionTestCase
+from rest_framework.test import APIClient
+
+ALICE = "11111111-1111-4111-8111-111111111111"
+BOB = "22222222-2222-4222-8222-222222222222"
+CHARLIE = "9223372036854775807"
+
+JOB_TABLES = (
+    "procrastinate_jobs, procrastinate_events, "
+    "procrastinate_periodic_defers, procrastinate_workers"
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _empty_append_only_tables_and_jobs() -> Iterator[None]:
+    """Between transactional tests the tables are truncated, which the ledger itself refuses, and
+    the queue's tables are not Django's to empty."""
+    tear_down = TransactionTestCase._fixture_teardown
+
+    def tear_down_all(case: Any) -> None:
+        with pgtrigger.ignore("wallet.Entry:never_emptied"):
+            tear_down(case)
+        with connection.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {JOB_TABLES} RESTART IDENTITY CASCADE")
+
+    TransactionTestCase._fixture_teardown = tear_down_all
+    yield
+    TransactionTestCase._fixture_teardown = tear_down
+
+
+@pytest.fixture
+def client_of() -> Callable[[str], APIClient]:
+    """An API client that the gateway vouches for: `client_of(ALICE)`."""
+
+    def make(user_id: str) -> APIClient:
+        return APIClient(headers={"x-zmrn-user-id": user_id})
+
+    return make
+
+
+@pytest.fixture
+def alice(client_of: Callable[[str], APIClient]) -> APIClient:
+    return client_of(ALICE)
+
+
+@pytest.fixture
+def bob(client_of: Callable[[str], APIClient]) -> APIClient:
+    return client_of(BOB)
+
+
+@pytest.fixture
+def charlie(client_of: Callable[[str], APIClient]) -> APIClient:
+    return client_of(CHARLIE)
