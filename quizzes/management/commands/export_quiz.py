@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from quizzes.document import read_document
 from quizzes.models import QuizVersion
 
 
@@ -25,4 +26,6 @@ class Command(BaseCommand):
         version = versions.first()
         if version is None:
             raise CommandError(f"There is no such quiz or version: {slug}")
-        self.stdout.write(json.dumps(version.document, ensure_ascii=False, indent=1))
+        # jsonb keeps no order of fields: the reader puts them back the way authors write them.
+        ordered = read_document(version.document).model_dump(mode="json", exclude_unset=True)
+        self.stdout.write(json.dumps(ordered, ensure_ascii=False, indent=1))
