@@ -9,12 +9,11 @@ INVISIBLE = {
     **dict.fromkeys([*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]),
 }
 PLAIN = {
-    **dict.fromkeys(map(ord, "\u00a0\u202f\u2007"), " "),
     **dict.fromkeys(map(ord, "‘’‚‛"), "'"),
     **dict.fromkeys(map(ord, "“”„‟"), '"'),
     **dict.fromkeys([*range(0x2010, 0x2016), 0x2212], "-"),
 }
-WHITE_SPACE = re.compile(r"\s+")
+WHITE_SPACE = re.compile(r"\s+")  # no-break spaces among it
 DOTTED_I = re.compile("i\u0307+")
 
 
@@ -42,8 +41,8 @@ def plain(text: str) -> str:
 
 def fold_case(text: str, language: str) -> str:
     if language == "tr":
-        # `I` and a combining dot compose to `İ` in NFC; `i` and a dot is what lower() makes of `İ`.
-        text = DOTTED_I.sub("i", text.replace("İ", "i").replace("I", "ı").lower())
+        # `I` and a combining dot compose to `İ` in NFC; lower() makes `i` and a dot of it.
+        text = DOTTED_I.sub("i", text.replace("I", "ı").lower())
     elif language == "de":
         text = text.lower()  # casefold() would make Masse and Maße one word
     else:

@@ -119,18 +119,25 @@ class Sheet:
                 return {"option": self._options[answer["option"]]}
             case MultipleChoice():
                 return {"options": [self._options[key] for key in answer["options"]]}
-            case FillGap():
+            # In the question's order: an answer from the database has lost its own.
+            case FillGap(gaps=gaps):
+                given = answer["gaps"]
                 return {
                     "gaps": {
-                        key: self._gap_options.get(key, {}).get(given, given)
-                        for key, given in answer["gaps"].items()
+                        gap.key: self._gap_options.get(gap.key, {}).get(
+                            given[gap.key], given[gap.key]
+                        )
+                        for gap in gaps
+                        if gap.key in given
                     }
                 }
-            case Matching():
+            case Matching(pairs=pairs):
+                given = answer["pairs"]
                 return {
                     "pairs": {
-                        self._left[left]: self._right[right]
-                        for left, right in answer["pairs"].items()
+                        self._left[pair.key]: self._right[given[pair.key]]
+                        for pair in pairs
+                        if pair.key in given
                     }
                 }
 

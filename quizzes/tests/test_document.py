@@ -4,7 +4,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quizzes.document import LANGUAGES, Document, DocumentRefused, SingleChoice, read_document
@@ -198,8 +198,8 @@ def test_an_empty_object_lacks_everything_that_is_required():
 @pytest.mark.parametrize("bad", [None, "", "essay", "SINGLE_CHOICE", 1, [], {}, "x" * 10**6])
 def test_an_unknown_type_of_question_is_named_with_the_known_ones(bad):
     (fault,) = faults(document(single_choice(type=bad)))
-    assert fault["pointer"] == "/questions/0/type"
-    assert "single_choice, multiple_choice, fill_gap, matching" in fault["detail"]
+    assert (fault["pointer"], fault["code"]) == ("/questions/0/type", "question-type")
+    assert "one of single_choice, multiple_choice, fill_gap, matching" in fault["detail"]
     assert len(fault["detail"]) < 200
 
 
@@ -257,11 +257,14 @@ def read_or_faults(data):
         return None, refused.faults
 
 
+@settings(deadline=None)
 @given(st.sampled_from(EVERYWHERE), values)
 def test_no_value_at_any_place_breaks_reading(steps, value):
     read, faults = read_or_faults(changed(BILINGUAL, steps, value))
     assert isinstance(read, Document) or faults
-    assert all(fault["pointer"].startswith(pointer(steps[:-1])) for fault in faults)
+    place = pointer(steps)
+    for found in (fault["pointer"] for fault in faults):
+        assert found.startswith(place) or place.startswith(found)
 
 
 # Names and limits
@@ -428,9 +431,9 @@ def test_a_gap_is_typed_or_picked_and_never_both(gap):
 )
 def test_an_accepted_answer_is_never_blank(blank):
     gap = {"key": "1", "accepted": {"en": ["x"], "de": ["x", blank]}}
-    (fault,) = faults(document(fill_gap(gaps=[gap])))
-    assert (fault["pointer"], fault["code"]) == ("/questions/0/gaps/0", "blank-answer")
-    assert "de" in fault["detail"]
+    assert codes(document(fill_gap(gaps=[gap]))) == [
+        ("/questions/0/gaps/0/accepted/de/1", "blank-answer")
+    ]
 
 
 def test_zero_is_an_accepted_answer():

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quizzes.document import LANGUAGES
@@ -145,6 +145,11 @@ def test_ids_are_the_same_on_every_machine():
         "Choice b [en]": "26d7be79858a938b",
         "Choice c [en]": "080766dcc4652999",
     }
+    _, gap = sheet(fill_gap()).served(SEED)["gaps"]
+    assert by_text(gap["options"])["Choice x [en]"] == "9eb8a787626f9a29"
+    pairs = sheet(matching()).served(SEED)
+    assert by_text(pairs["left"])["Left 1 [en]"] == "4a6594a24f33046c"
+    assert by_text(pairs["right"])["Right 1 [en]"] == "fa712ae091898ba4"
 
 
 @pytest.mark.parametrize("data", ONE_OF_EACH)
@@ -581,6 +586,7 @@ def read_or_faults(asked, body):
         return None, refused.faults
 
 
+@settings(deadline=None)
 @given(st.data(), st.sampled_from(SHEETS), st.sampled_from(LANGUAGES))
 def test_whatever_is_read_is_written_back_and_graded(data, asked, language):
     asked = Sheet(asked.question, SALT, language)
@@ -592,6 +598,7 @@ def test_whatever_is_read_is_written_back_and_graded(data, asked, language):
     assert not earned.is_correct or is_answered(asked.question, answer, language)
 
 
+@settings(deadline=None)
 @given(anything | st.dictionaries(fields, anything, min_size=1, max_size=1))
 def test_any_other_body_is_read_or_refused_and_nothing_else(body):
     for asked in SHEETS:
