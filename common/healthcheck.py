@@ -1,18 +1,16 @@
 """For a container: exits with 0 when the service on this machine is ready."""
 
+import http.client
 import os
 import sys
-import urllib.error
-import urllib.request
 
 if __name__ == "__main__":
-    port = os.environ.get("PORT", "8000")
+    port = int(os.environ.get("PORT", "8000"))
     # The name must be one that ALLOWED_HOSTS answers.
     host = os.environ.get("ALLOWED_HOSTS", "localhost").split(",")[0]
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/health/ready/", headers={"Host": host}
-    )
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=4)
     try:
-        sys.exit(urllib.request.urlopen(request, timeout=4).status != 200)
-    except (OSError, urllib.error.HTTPError):
+        connection.request("GET", "/health/ready/", headers={"Host": host})
+        sys.exit(connection.getresponse().status != 200)
+    except (OSError, http.client.HTTPException):
         sys.exit(1)

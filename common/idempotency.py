@@ -21,7 +21,7 @@ class KeyReused(Problem):
 
 def key_of(request: Request) -> str | None:
     """The header's value, None without one; anything but 1 to 200 visible ASCII is refused."""
-    key: str | None = request.headers.get("Idempotency-Key")
+    key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if key is not None and not VISIBLE_ASCII.fullmatch(key):
         raise InvalidInput(
             fault("/Idempotency-Key", "invalid", "1 to 200 visible ASCII characters.")

@@ -17,9 +17,9 @@ def unknown(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
-    path("health/live/", health.live, name="live"),
-    path("health/ready/", health.ready, name="ready"),
-    path("metrics/", metrics.metrics, name="metrics"),
+    re_path(r"^health/live/?$", health.live, name="live"),
+    re_path(r"^health/ready/?$", health.ready, name="ready"),
+    re_path(r"^metrics/?$", metrics.metrics, name="metrics"),
     path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/redoc/", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),

@@ -31,6 +31,7 @@ IS_WALLET_HERE = WALLET_BACKEND == "wallet.backends.local"
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -52,10 +53,10 @@ PROCRASTINATE_IMPORT_PATHS = [] if IS_WALLET_HERE else ["wallet.backends.http"]
 
 MIDDLEWARE = [
     "common.middleware.RequestContext",
-    "common.middleware.ProblemDocuments",
+    "common.middleware.ApiBorder",
+    # From here on, pages only.
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "common.middleware.TrailingSlash",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -91,7 +92,15 @@ def database(url_name: str, embedded_name: str) -> dict[str, object]:
             "USER": "postgres",
             "EMBEDDED_DIR": DATA_DIR,
         }
-    options = {"connect_timeout": 5, "application_name": "accrue", **found.get("OPTIONS", {})}
+    options = {
+        "connect_timeout": 5,
+        "application_name": "accrue",
+        # Statements are bound and, from their second use, planned by the server: planning the
+        # ledger's statement costs more than running it (benchmarks/wallet.py).
+        "server_side_binding": True,
+        "prepare_threshold": 2,
+        **found.get("OPTIONS", {}),
+    }
     return {**found, "CONN_MAX_AGE": 600, "OPTIONS": options}
 
 
@@ -128,7 +137,7 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 
 # The API
 REST_FRAMEWORK = {
@@ -153,6 +162,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": [],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"LanguageEnum": "quizzes.document.LANGUAGES"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "common.openapi.add_problems",
