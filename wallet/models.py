@@ -5,12 +5,18 @@ import uuid
 import pgtrigger
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 # Far below 2^63, so that a sum of balance and amount can never overflow.
 LARGEST_BALANCE = 9 * 10**18
 LARGEST_AMOUNT = 10**12
+
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    def balance_of(self, user_id: str) -> int:
+        """Coins; 0 for whoever was never seen, without a row for them."""
+        return self.filter(pk=user_id).values_list("balance", flat=True).first() or 0
 
 
 class Account(models.Model):
@@ -19,6 +25,8 @@ class Account(models.Model):
     user_id = models.CharField(max_length=36, primary_key=True)
     balance = models.BigIntegerField()
     version = models.BigIntegerField()
+
+    objects = AccountQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -40,16 +48,19 @@ class Entry(models.Model):
     balance row that every posting would have to lock.
     """
 
-    account = models.ForeignKey(Account, models.PROTECT, db_column="user_id")
+    # Each index is a write for every posting: the unique constraints below serve these two keys.
+    account = models.ForeignKey(Account, models.PROTECT, db_column="user_id", db_index=False)
     version = models.BigIntegerField()
     amount = models.BigIntegerField()
     balance_after = models.BigIntegerField()
-    counterparty = models.CharField(max_length=50)
+    counterparty = models.CharField(max_length=60)
     kind = models.CharField(max_length=50)
     reference = models.CharField(max_length=200, blank=True)
     reason = models.CharField(max_length=500, blank=True)
-    corrects = models.OneToOneField("self", models.PROTECT, null=True, blank=True)
-    owner = models.CharField(max_length=100)
+    corrects = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, db_index=False, related_name="corrections"
+    )
+    owner = models.CharField(max_length=110)
     idempotency_key = models.CharField(max_length=200)
     fingerprint = models.BinaryField(max_length=32)
     created_at = models.DateTimeField(db_default=Now())
@@ -62,6 +73,11 @@ class Entry(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["owner", "idempotency_key"], name="wallet_entry_key_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["corrects"],
+                condition=Q(corrects__isnull=False),
+                name="wallet_entry_corrected_once",
             ),
             models.CheckConstraint(
                 condition=~Q(amount=0) & Q(amount__gte=-LARGEST_AMOUNT, amount__lte=LARGEST_AMOUNT),
@@ -85,16 +101,16 @@ class Entry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.account_id} #{self.version}: {self.amount:+d}"
+        return f"{self.amount:+,d} for {self.account_id} (#{self.version})"
 
 
 class Adjustment(models.Model):
     """A correction by hand: asked for by one, above the limit approved by another."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "waits for a second pair of eyes"
-        POSTED = "posted", "posted"
-        REJECTED = "rejected", "rejected"
+        WAITING = "waiting", "Waiting"
+        POSTED = "posted", "Posted"
+        REJECTED = "rejected", "Rejected"
 
     # Made with the empty form: the same form sent twice is one adjustment.
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -139,7 +155,26 @@ class Adjustment(models.Model):
                 | (~Q(state="posted") & Q(entry__isnull=True)),
                 name="wallet_adjustment_posted_has_entry",
             ),
+            models.CheckConstraint(
+                condition=Q(decided_by__isnull=True) | ~Q(decided_by=F("requested_by")),
+                name="wallet_adjustment_four_eyes",
+            ),
+            # Up to the limit nobody decides: it is posted at once.
+            models.CheckConstraint(
+                condition=Q(state="waiting", decided_by__isnull=True, decided_at__isnull=True)
+                | Q(state="posted", decided_at__isnull=False)
+                | Q(state="rejected", decided_by__isnull=False, decided_at__isnull=False),
+                name="wallet_adjustment_decision",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="kept", operation=pgtrigger.Delete),
+            pgtrigger.Protect(
+                name="decided_once",
+                operation=pgtrigger.Update,
+                condition=~pgtrigger.Q(old__state="waiting"),
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id}: {self.amount:+d}"
+        return f"{self.amount:+,d} for {self.user_id}"

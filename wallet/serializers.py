@@ -1,20 +1,20 @@
 """The wallet's JSON."""
 
-import re
 from typing import Any
 
+from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from common.serializers import Integer, StrictSerializer, Text, UserId
 from wallet.models import LARGEST_AMOUNT, Entry
 
-KIND = re.compile(r"[a-z0-9_-]{1,50}", re.ASCII)
+KIND = RegexValidator(r"^[a-z0-9_-]{1,50}\Z", "1 to 50 of a-z, 0-9, _ and -.")
 
 
 class NewPosting(StrictSerializer):
     user_id = UserId()
     amount = Integer(min_value=-LARGEST_AMOUNT, max_value=LARGEST_AMOUNT, help_text="Coins; not 0.")
-    kind = Text(max_length=50)
+    kind = Text(validators=[KIND])
     reference = Text(max_length=200, allow_blank=True, default="")
     reason = Text(max_length=500, allow_blank=True, default="")
 
@@ -22,11 +22,6 @@ class NewPosting(StrictSerializer):
         if amount == 0:
             raise serializers.ValidationError("An amount of 0 moves nothing.", code="zero")
         return amount
-
-    def validate_kind(self, kind: str) -> str:
-        if not KIND.fullmatch(kind):
-            raise serializers.ValidationError("1 to 50 of a-z, 0-9, _ and -.", code="invalid")
-        return kind
 
 
 class BalanceSerializer(serializers.Serializer[Any]):

@@ -15,7 +15,7 @@ verifying = Signal()
 
 @dataclass(frozen=True)
 class Claim:
-    """Coins that somebody earned: `owner` and `key` make it one posting for ever."""
+    """Coins that somebody earned: the paying app, `owner`, and `key` make it one posting."""
 
     owner: str
     key: str
@@ -48,6 +48,6 @@ def pay(claim: Claim) -> None:
     backend().post(claim)
 
 
-def payments(*, kind: str, references: Iterable[str]) -> Iterator[Payment]:
-    """What was really paid for these references, wherever the wallet is."""
+def payments(*, kind: str, references: Iterable[str] | None = None) -> Iterator[Payment]:
+    """What was really paid, for these references or for any, wherever the wallet is."""
     return cast("Iterator[Payment]", backend().payments(kind, references))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import requests
 from django.conf import settings
@@ -21,7 +22,7 @@ REFERENCES_PER_CALL = 50
 
 
 class DeliveryFailed(Exception):
-    """The wallet did not take the posting; whether it was written is not known."""
+    """The wallet did not take the posting, or did and could not say so: it is sent again."""
 
 
 def post(claim: Claim) -> None:
@@ -30,41 +31,50 @@ def post(claim: Claim) -> None:
 
 @app.task(name="wallet.deliver", retry=Patiently())
 def deliver(*, owner: str, key: str, **posting: Any) -> None:
-    # The wallet knows us by our API key: the claim's owner is ours alone and stays here.
-    response = call("POST", "postings/", json=posting, headers={"Idempotency-Key": key})
+    # The wallet knows us by our API key alone: our apps are told apart by the key they share.
+    key = f"{owner}:{key}"
+    response = call("POST", json=posting, headers={"Idempotency-Key": key})
     if response.status_code in (400, 422):
         raise PermanentFailure(f"The wallet refuses {key}: {problem_type(response)}")
     if response.status_code not in (200, 201):
         raise DeliveryFailed(f"The wallet answered {response.status_code} to {key}")
 
 
-def payments(kind: str, references: Iterable[str]) -> Iterator[Payment]:
-    remaining = iter(references)
-    while chunk := list(islice(remaining, REFERENCES_PER_CALL)):
+def payments(kind: str, references: Iterable[str] | None) -> Iterator[Payment]:
+    for chunk in [None] if references is None else chunks(references):
         query: Any = {"kind": kind, "reference": chunk, "page_size": 100}
-        path: str | None = "postings/"
-        while path:
-            response = call("GET", path, params=query)
+        while query:
+            response = call("GET", params=query)
             if response.status_code != 200:
                 raise DeliveryFailed(f"The wallet answered {response.status_code}")
             page = response.json()
             for found in page["results"]:
                 yield Payment(found["reference"], found["user_id"], found["amount"])
-            path, query = page["next"], None
+            # `next` names the address that the wallet sees; our key goes to ours alone.
+            query = page["next"] and parse_qs(urlsplit(page["next"]).query)
 
 
-def call(method: str, path: str, headers: dict[str, str] | None = None, **options: Any) -> Any:
-    base = f"{settings.WALLET_URL.rstrip('/')}/api/v1/wallet/"
-    # A page's `next` is absolute; our key goes to the configured wallet only.
-    url = base + (path if path == "postings/" else f"postings/?{path.partition('?')[2]}")
+def chunks(references: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(references)
+    while chunk := list(islice(remaining, REFERENCES_PER_CALL)):
+        yield chunk
+
+
+def call(method: str, **options: Any) -> requests.Response:
     return requests.request(
         method,
-        url,
-        headers={"Authorization": f"Bearer {settings.WALLET_API_KEY}", **(headers or {})},
+        f"{settings.WALLET_URL.rstrip('/')}/api/v1/wallet/postings/",
+        auth=with_our_key,
         timeout=CONNECT_AND_READ_SECONDS,
         allow_redirects=False,
         **options,
     )
+
+
+def with_our_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    # As `auth` and not as a header, which an entry in somebody's ~/.netrc would replace.
+    request.headers["Authorization"] = f"Bearer {settings.WALLET_API_KEY}"
+    return request
 
 
 def problem_type(response: requests.Response) -> str:

@@ -19,7 +19,10 @@ def post(claim: Claim) -> None:
     )
 
 
-def payments(kind: str, references: Iterable[str]) -> Iterator[Payment]:
-    found = Entry.objects.filter(kind=kind, reference__in=list(references))
-    for reference, user_id, amount in found.values_list("reference", "account_id", "amount"):
+def payments(kind: str, references: Iterable[str] | None) -> Iterator[Payment]:
+    found = Entry.objects.filter(kind=kind)
+    if references is not None:
+        found = found.filter(reference__in=list(references))
+    rows = found.values_list("reference", "account_id", "amount")
+    for reference, user_id, amount in rows.iterator():
         yield Payment(reference, user_id, amount)

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         found = list(ledger.discrepancies())
         for _, lines in verifying.send(sender=Command):
-            found += lines
+            found += lines or []
         for line in found:
             self.stderr.write(line)
         if found:
