@@ -6,4 +6,4 @@ class CommonConfig(AppConfig):
     verbose_name = "Access"
 
     def ready(self) -> None:
-        from common import checks, openapi  # noqa: F401  # both register themselves
+        from common import checks, connections, openapi  # noqa: F401  # they register themselves

@@ -4,8 +4,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from rest_framework.request import Request
 
@@ -38,11 +40,21 @@ def required_key_of(request: Request) -> str:
 
 def fingerprint(meaning: Mapping[str, Any]) -> bytes:
     """32 bytes, equal for bodies that mean the same: `0.05`, `0.050` and the order of fields."""
-    text = json.dumps(meaning, sort_keys=True, ensure_ascii=False, default=plain_number)
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(CANONICAL.encode(meaning).encode()).digest()
 
 
-def plain_number(value: object) -> str:
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
+def plain(value: object) -> str:
+    """Other spellings of the same value end up here as the same text."""
+    match value:
+        case Decimal():
+            text = f"{value:f}"
+            text = text.rstrip("0").rstrip(".") if "." in text else text
+            return text if value else "0"
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case UUID():
+            return str(value)
     raise TypeError(f"{type(value)} has no canonical form")
+
+
+CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=plain)

@@ -1,8 +1,12 @@
 """Prometheus figures: requests by route and status, jobs by state."""
 
+from contextlib import suppress
+from functools import cache
+
 from django.apps import apps
-from django.db import connection
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -27,21 +31,30 @@ SECONDS = Histogram(
 def observe(method: str, route: str, status: int, seconds: float) -> None:
     # An unknown path has no route: its text would let a caller make as many series as he likes.
     method = method if method in METHODS else "other"
-    REQUESTS.labels(method, route or "unknown", str(status)).inc()
-    SECONDS.labels(method, route or "unknown").observe(seconds)
+    requests, times = series(method, route or "unknown", status)
+    requests.inc()
+    times.observe(seconds)
+
+
+@cache
+def series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, str(status)), SECONDS.labels(method, route)
 
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
+@require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     registry: CollectorRegistry = REGISTRY
     if prometheus_values.ValueClass.__name__ == "MmapedValue":  # several server processes
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return HttpResponse(
-        generate_latest(registry) + generate_latest(jobs()), content_type=CONTENT_TYPE_LATEST
-    )
+    figures = generate_latest(registry)
+    # Without a database there are none of jobs; the others are the more wanted then.
+    with suppress(Error):
+        figures += generate_latest(jobs())
+    return HttpResponse(figures, content_type=CONTENT_TYPE_LATEST)
 
 
 def jobs() -> CollectorRegistry:

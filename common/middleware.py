@@ -12,11 +12,13 @@ from django.urls import resolve
 
 from common import metrics, problems
 from common.logs import request_id
+from common.server import REFUSAL
 
 logger = logging.getLogger("accrue.access")
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 CALLERS_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+STRAIGHT = ("/api/", "/health/", "/metrics")
 
 
 class RequestContext:
@@ -31,7 +33,10 @@ class RequestContext:
         own_id = given if CALLERS_ID.fullmatch(given) else str(uuid.uuid4())
         token = request_id.set(own_id)
         try:
-            response = self.get_response(request)
+            if refusal := request.META.get(REFUSAL):
+                response: HttpResponseBase = problems.plain_response(problems.from_status(refusal))
+            else:
+                response = self.get_response(request)
             response["X-Request-ID"] = own_id
             seconds = time.perf_counter() - started
             match = request.resolver_match
@@ -65,7 +70,7 @@ class ApiBorder:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith("/api/"):
+        if not request.path_info.startswith(STRAIGHT):
             return self.get_response(request)
         # `/api/v1/quizzes` is `/api/v1/quizzes/`: a redirect would lose a body.
         if not request.path_info.endswith("/"):
@@ -75,7 +80,7 @@ class ApiBorder:
             response = answer(request)
         except Exception as error:
             response = problems.plain_response(problems.problem_of(error))
-        if response.status_code >= 400 and response.get("Content-Type") != problems.CONTENT_TYPE:
+        if is_foreign_error(request, response):
             response = problems.plain_response(problems.from_status(response.status_code))
         response["X-Content-Type-Options"] = "nosniff"
         if isinstance(response, HttpResponse):
@@ -83,8 +88,18 @@ class ApiBorder:
         return response
 
 
+def is_foreign_error(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Whether a library worded a refusal in its own way."""
+    return (
+        response.status_code >= 400
+        and request.path_info.startswith("/api/")
+        and response.get("Content-Type") != problems.CONTENT_TYPE
+    )
+
+
 def answer(request: HttpRequest) -> HttpResponseBase:
-    request.get_host()  # refuses a name that is not ours
+    if request.path_info.startswith("/api/"):
+        request.get_host()  # refuses a name that is not ours; a probe knows our address only
     refuse_nul(request)
     match = resolve(request.path_info)
     request.resolver_match = match

@@ -3,10 +3,13 @@
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from django.db.models.signals import post_save
+from django.dispatch import receiver
 from django.utils import timezone
 
 # Last use is a hint for staff who want to revoke: exact to the minute, so that a busy key does
@@ -19,9 +22,9 @@ class Scope(models.TextChoices):
     WALLET_READ = "wallet.read", "Look postings up"
 
 
-# A process remembers a key it has seen for this long, so that a busy service costs no query per
-# call; a key revoked elsewhere is refused by everybody after it.
-MEMORY = timedelta(seconds=1)
+# A process remembers a key it has just seen, so that a busy service costs no query per call; one
+# that another process revoked is refused here this much later.
+MEMORY = timedelta(milliseconds=100)
 _remembered: dict[str, tuple[datetime, "ApiKey"]] = {}
 
 
@@ -36,10 +39,14 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         if key is None:
             _remembered.pop(digest, None)
             return None
-        _remembered[digest] = now, key
         if key.last_used_at is None or now - key.last_used_at > LAST_USE_PRECISION:
             self.filter(pk=key.pk).update(last_used_at=now)
+        _remembered[digest] = now, key
         return key
+
+    def update(self, **values: Any) -> int:
+        _remembered.clear()
+        return super().update(**values)
 
 
 class ApiKey(models.Model):
@@ -76,7 +83,11 @@ class ApiKey(models.Model):
 
     def revoke(self) -> None:
         type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())
-        _remembered.pop(self.digest, None)
+
+
+@receiver(post_save, sender=ApiKey, dispatch_uid="common.forget_keys")
+def forget_keys(**kwargs: Any) -> None:
+    _remembered.clear()
 
 
 def digest_of(secret: str) -> str:

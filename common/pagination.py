@@ -1,12 +1,11 @@
 """Cursor pages: `{next, previous, results}`, stable while rows arrive."""
 
 import base64
-import binascii
 import re
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
-from django.db.models import QuerySet
+from django.core.exceptions import ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
@@ -27,35 +26,44 @@ class CursorPage(CursorPagination):
             raise InvalidInput(fault("/page_size", "out-of-range", "A number from 1 to 100."))
         return int(given)
 
+    def get_schema_operation_parameters(self, view: Any) -> list[Any]:
+        page_size = {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
+        return [
+            {**each, "schema": page_size} if each["name"] == self.page_size_query_param else each
+            for each in super().get_schema_operation_parameters(view)
+        ]
+
     def decode_cursor(self, request: Request) -> Cursor | None:
         encoded = request.query_params.get(self.cursor_query_param)
         if encoded is None:
             return None
         try:
             text = base64.b64decode(encoded.encode("ascii"), validate=True).decode("ascii")
-            found = parse_qs(text, keep_blank_values=True, strict_parsing=True)
-            position = found.get("p", [None])[0]
-            offset = int(found.get("o", ["0"])[0])
-            if not 0 <= offset <= self.offset_cutoff:  # type: ignore[operator]
+            found = dict(parse_qsl(text, keep_blank_values=True, strict_parsing=True))
+            if not found.keys() <= {"o", "r", "p"} or not found:
+                raise ValueError(text)
+            offset = int(found.get("o", "0"))
+            if not 0 <= offset <= self.offset_cutoff:
                 raise ValueError(offset)
-            return Cursor(offset, found.get("r", ["0"])[0] == "1", self.checked(position))
-        except (ValueError, binascii.Error):
+            position: Any = self.checked(found.get("p"))
+            return Cursor(offset, found.get("r") == "1", position)
+        except (ValueError, ValidationError):
             raise InvalidInput(
                 fault("/cursor", "invalid", "Not a cursor that this API gave out.")
             ) from None
 
     def checked(self, position: str | None) -> str | None:
-        """Raises ValueError unless the ordering column can hold it: forged, it is bad input."""
-        if position is not None and self.column is not None:
+        """Raises unless the ordering column can hold it: forged, it is bad input."""
+        if position is not None:
             self.column.to_python(position)
             if "\x00" in position:
                 raise ValueError(position)
         return position
 
-    column: Any = None
+    column: Any
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: Any = None
+        self, queryset: Any, request: Request, view: Any = None
     ) -> list[Any] | None:
         name = self.get_ordering(request, queryset, view)[0].lstrip("-")
         self.column = queryset.model._meta.get_field(name)

@@ -2,11 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from typing import IO, Any
 
 from django.conf import settings
+from django.utils.http import parse_header_parameters
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -14,8 +17,13 @@ from rest_framework.request import Request
 
 from common.problems import Fault, InvalidInput, MalformedJSON, TooLarge, escape, fault
 
-LONGEST_NUMBER = 400
+LONGEST_NUMBER = LARGEST_EXPONENT = 400
+DEEPEST = 50
+MOST_FAULTS = 20
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# A body without any of these has nothing that only a walk through it would find.
+SUSPICIOUS = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE)
+TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{\]}]|NaN|-?Infinity')
 
 
 class StrictJSONParser(BaseParser):
@@ -37,44 +45,53 @@ class StrictJSONParser(BaseParser):
 class AlwaysJSON(BaseContentNegotiation):
     """There is one representation: whatever `Accept` says, a caller gets JSON."""
 
-    def select_parser(self, request: Request, parsers: list[BaseParser]) -> BaseParser | None:
-        content_type, _, parameters = (request.content_type or "").partition(";")
-        charset = parameters.strip().lower()
-        if content_type.strip().lower() != "application/json":
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
+        media_type, parameters = parse_header_parameters(request.content_type or "")
+        if media_type != "application/json":
             return None
-        if charset.startswith("charset=") and charset[8:].strip('"') not in ("utf-8", "utf8"):
+        if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
             return None
-        return parsers[0]
+        if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+            return None
+        return next(iter(parsers))
 
     def select_renderer(
-        self, request: Request, renderers: list[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type
 
 
 def parse_json(body: bytes) -> Any:
     """Raises MalformedJSON with line and column, or InvalidInput with the place in the document."""
     try:
-        text = body.decode("utf-8")
-        value = json.loads(
-            text,
-            parse_int=exact_integer,
-            parse_float=exact_decimal,
-            parse_constant=refuse_constant,
-            object_pairs_hook=unique,
-        )
-        faults = impossible_values(value, "")
+        text = body.decode()
     except UnicodeDecodeError as error:
         raise malformed("Not UTF-8", body[: error.start].decode()) from None
+    try:
+        value = decode(STRICT, text)
+        if not SUSPICIOUS.search(text):
+            return value
+    except Unusable:
+        # Again, because only in a whole document a fault has its place.
+        value = decode(FORGIVING, text)
+    if faults := list(islice(impossible_values(value, ""), MOST_FAULTS)):
+        raise InvalidInput(*faults)
+    return value
+
+
+def decode(decoder: json.JSONDecoder, text: str) -> Any:
+    try:
+        value = decoder.decode(text)
+        if text.count("[") + text.count("{") <= DEEPEST or not is_too_deep(value):
+            return value
     except json.JSONDecodeError as error:
         raise malformed(error.msg, text[: error.pos]) from None
     except NotJSON as error:
         raise malformed(str(error), text[: place_of_constant(text)]) from None
     except RecursionError:
-        raise MalformedJSON("Nested too deeply.") from None
-    if faults:
-        raise InvalidInput(*faults[:20])
-    return value
+        pass
+    raise malformed(f"Nested more than {DEEPEST} levels deep", text[: place_of_depth(text)])
 
 
 def malformed(message: str, before: str) -> MalformedJSON:
@@ -91,68 +108,125 @@ def refuse_constant(name: str) -> None:
 
 
 def place_of_constant(text: str) -> int:
-    tokens = re.finditer(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', text)
-    return next(token.start() for token in tokens if not token[0].startswith('"'))
+    return next(token.start() for token in TOKEN.finditer(text) if token[0][0] in "NI-")
+
+
+def is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def place_of_depth(text: str) -> int:
+    depth = 0
+    for token in TOKEN.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+        if depth > DEEPEST:
+            return token.start()
+    return 0
+
+
+class Unusable(Exception):
+    """Something that no field can take, found while the document is still being read."""
 
 
 class Oversized:
-    """A number that no field holds: refused with its place once the place is known."""
-
-
-def exact_integer(digits: str) -> int | Oversized:
-    return int(digits) if len(digits) <= LONGEST_NUMBER else Oversized()
-
-
-def exact_decimal(digits: str) -> Decimal | Oversized:
-    try:
-        number = Decimal(digits)
-    except InvalidOperation:
-        return Oversized()
-    is_near = not number or abs(number.adjusted()) <= LONGEST_NUMBER
-    return number if is_near and len(digits) <= LONGEST_NUMBER else Oversized()
+    """A number that no field holds."""
 
 
 class Repeated(dict[str, Any]):
-    """An object that named a field twice: refused with its place once the place is known."""
+    """An object that named a field twice."""
 
     names: list[str]
+
+
+def exact_integer(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise Unusable
+    return int(digits)
+
+
+def exact_decimal(digits: str) -> Decimal:
+    try:
+        number = Decimal(digits) if len(digits) <= LONGEST_NUMBER else None
+    except InvalidOperation:
+        number = None
+    # Of a zero too the exponent counts: written out it would have that many digits.
+    if number is None or abs(number.adjusted()) > LARGEST_EXPONENT:
+        raise Unusable
+    return number
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = Repeated(found)
-        repeated.names = sorted({name for name in names if names.count(name) > 1})
-        return repeated
+        raise Unusable
     return found
 
 
-def impossible_values(value: Any, pointer: str) -> list[Fault]:
+STRICT = json.JSONDecoder(
+    parse_int=exact_integer,
+    parse_float=exact_decimal,
+    parse_constant=refuse_constant,
+    object_pairs_hook=unique,
+)
+
+
+def any_integer(digits: str) -> int | Oversized:
+    try:
+        return exact_integer(digits)
+    except Unusable:
+        return Oversized()
+
+
+def any_decimal(digits: str) -> Decimal | Oversized:
+    try:
+        return exact_decimal(digits)
+    except Unusable:
+        return Oversized()
+
+
+def repeated(pairs: list[tuple[str, Any]]) -> Repeated:
+    found = Repeated(pairs)
+    found.names = sorted(name for name, times in Counter(n for n, _ in pairs).items() if times > 1)
+    return found
+
+
+FORGIVING = json.JSONDecoder(
+    parse_int=any_integer,
+    parse_float=any_decimal,
+    parse_constant=refuse_constant,
+    object_pairs_hook=repeated,
+)
+
+
+def impossible_values(value: Any, pointer: str) -> Iterator[Fault]:
     """What no field can take: NUL, lone surrogates, repeated names, numbers beyond all bounds."""
-    faults: list[Fault] = []
     if isinstance(value, str):
-        faults += unstorable(value, pointer)
+        yield from unstorable(value, pointer)
     elif isinstance(value, Oversized):
-        faults.append(fault(pointer, "too-large", "The number is too large."))
+        yield fault(pointer, "too-large", "The number is too large.")
     elif isinstance(value, dict):
-        if isinstance(value, Repeated):
-            faults += [
-                fault(f"{pointer}/{escape(name)}", "duplicate-key", "Named more than once.")
-                for name in value.names
-            ]
+        for name in getattr(value, "names", []):
+            yield fault(f"{pointer}/{escape(name)}", "duplicate-key", "Named more than once.")
         for name, inner in value.items():
-            faults += unstorable(name, pointer)
-            faults += impossible_values(inner, f"{pointer}/{escape(name)}")
+            yield from unstorable(name, f"{pointer}/{escape(name)}")
+            yield from impossible_values(inner, f"{pointer}/{escape(name)}")
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            faults += impossible_values(inner, f"{pointer}/{index}")
-    return faults
+            yield from impossible_values(inner, f"{pointer}/{index}")
 
 
-def unstorable(text: str, pointer: str) -> list[Fault]:
+def unstorable(text: str, pointer: str) -> Iterator[Fault]:
     if "\x00" in text:
-        return [fault(pointer, "nul", "NUL is not allowed in text.")]
-    if LONE_SURROGATE.search(text):
-        return [fault(pointer, "surrogate", "A lone surrogate is not text.")]
-    return []
+        yield fault(pointer, "nul", "NUL is not allowed in text.")
+    elif LONE_SURROGATE.search(text):
+        yield fault(pointer, "surrogate", "A lone surrogate is not text.")

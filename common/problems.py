@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NotRequired, TypedDict
 
 from django.core.exceptions import (
+    BadRequest,
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
@@ -12,6 +13,7 @@ from django.core.exceptions import (
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, JsonResponse
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from common.logs import request_id
@@ -62,7 +64,8 @@ class InvalidInput(Problem):
     status, code, title = 400, "invalid-input", "Some of the input is not valid"
 
     def __init__(self, *faults: Fault) -> None:
-        super().__init__("; ".join(f"{f['pointer']}: {f['detail']}" for f in faults)[:500])
+        lines = [f"{each['pointer']}: {each['detail']}".removeprefix(": ") for each in faults]
+        super().__init__("; ".join(lines)[:500])
         self.extra = {"errors": list(faults)}
 
 
@@ -93,6 +96,9 @@ def fault(pointer: str, code: str, detail: str) -> Fault:
 def respond(error: Exception, context: Mapping[str, Any]) -> Response:
     """DRF's exception handler."""
     problem = problem_of(error)
+    # Also where the view renders something else, a page for example.
+    request = context["request"]
+    request.accepted_renderer, request.accepted_media_type = JSONRenderer(), CONTENT_TYPE
     response = Response(
         document(problem), problem.status, headers=problem.headers, content_type=CONTENT_TYPE
     )
@@ -135,7 +141,7 @@ def problem_of(error: Exception) -> Problem:
             return from_status(403)
         case RequestDataTooBig():
             return TooLarge()
-        case SuspiciousOperation():
+        case SuspiciousOperation() | BadRequest():
             return from_status(400)
         case OperationalError() | InterfaceError():
             logger.warning("The database is away or busy: %s", type(error.__cause__ or error))
@@ -156,15 +162,17 @@ TITLES = {
     404: (NotFound.code, NotFound.title),
     405: ("method-not-allowed", "This method is not allowed here"),
     406: ("not-acceptable", "No such representation"),
+    408: ("request-timeout", "The body did not arrive in time"),
     411: ("length-required", "The request needs a Content-Length"),
     413: (TooLarge.code, TooLarge.title),
     415: ("unsupported-media-type", "The body must be application/json"),
     429: ("too-many-requests", "Too many requests"),
-    503: (Unavailable.code, Unavailable.title),
 }
 
 
 def from_status(status: int, detail: str = "") -> Problem:
+    if status == Unavailable.status:
+        return Unavailable()
     problem: Problem = Problem(detail) if status < 500 else Unexpected(detail)
     problem.status = status
     problem.code, problem.title = TITLES.get(status, (problem.code, problem.title))

@@ -3,13 +3,15 @@
 import random
 from datetime import UTC, datetime, timedelta
 
+from django.conf import settings
 from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Job
 
 LONGEST_WAIT = timedelta(minutes=10)
-# A worker writes a heartbeat every ten seconds; one that is silent this long is dead.
-SILENCE = 30
+# A worker that missed three heartbeats is dead.
+SILENCE = 3 * settings.WORKER_HEARTBEAT  # seconds
+HOURS_TO_REMEMBER = 24
 
 
 class PermanentFailure(Exception):
@@ -28,7 +30,8 @@ class Patiently(BaseRetryStrategy):
         return RetryDecision(retry_at=datetime.now(UTC) + wait)
 
 
-@app.periodic(cron="*/15 * * * * *")
+# The sixth column is the seconds.
+@app.periodic(cron=f"* * * * * */{max(1, SILENCE // 2)}")
 @app.task(queueing_lock="sweep", pass_context=True, name="common.sweep_stalled_jobs")
 async def sweep_stalled_jobs(context: JobContext, timestamp: int) -> None:
     """A job whose worker was killed is taken up again; every job here may run twice."""
@@ -36,3 +39,10 @@ async def sweep_stalled_jobs(context: JobContext, timestamp: int) -> None:
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=SILENCE):
         await manager.retry_job(job)
     await manager.prune_stalled_workers(seconds_since_heartbeat=SILENCE)
+
+
+@app.periodic(cron="17 * * * *")
+@app.task(queueing_lock="forget", pass_context=True, name="common.forget_finished_jobs")
+async def forget_finished_jobs(context: JobContext, timestamp: int) -> None:
+    """Every sweep is a job too: what succeeded is kept for a day, what failed for ever."""
+    await context.app.job_manager.delete_old_jobs(nb_hours=HOURS_TO_REMEMBER)

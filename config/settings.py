@@ -15,6 +15,8 @@ DEBUG = env.bool("DEBUG", default=True)
 DATA_DIR = Path(env("DATA_DIR", default=str(BASE_DIR / ".data"))).absolute()
 HOST = env("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
+WEB_WORKERS = env.int("WEB_WORKERS", default=2)  # processes
+WEB_THREADS = env.int("WEB_THREADS", default=8)  # in each; every one keeps a database connection
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SECRET_KEY = env("SECRET_KEY", default="") or (development_secret_key(DATA_DIR) if DEBUG else "")
@@ -23,6 +25,7 @@ GATEWAY_SECRET = env("GATEWAY_SECRET", default="")
 # Who answers
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
+RSGI_APPLICATION = "config.rsgi:application"
 WALLET_BACKEND = env("WALLET_BACKEND", default="wallet.backends.local")
 WALLET_URL = env("WALLET_URL", default="")
 WALLET_API_KEY = env("WALLET_API_KEY", default="")
@@ -50,6 +53,11 @@ INSTALLED_APPS = [
     "quizzes",
 ]
 PROCRASTINATE_IMPORT_PATHS = [] if IS_WALLET_HERE else ["wallet.backends.http"]
+WORKER_HEARTBEAT = env.int("WORKER_HEARTBEAT", default=10)  # seconds, up to 30
+PROCRASTINATE_WORKER_DEFAULTS = {
+    "update_heartbeat_interval": WORKER_HEARTBEAT,
+    "stalled_worker_timeout": 3 * WORKER_HEARTBEAT,
+}
 
 MIDDLEWARE = [
     "common.middleware.RequestContext",
@@ -169,7 +177,6 @@ SPECTACULAR_SETTINGS = {
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
 }
 
 UNFOLD = {

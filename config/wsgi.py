@@ -5,9 +5,9 @@ import os
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import BaseCommand
 from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()
 if not settings.DEBUG:
-    call_command("check", deploy=True)
+    BaseCommand().check(tags=["security"], include_deployment_checks=True)

@@ -1,29 +1,31 @@
 """`make run`: prepare the database and serve the product, web and worker together."""
 
-import contextlib
 import os
 import shutil
 import signal
-import subprocess
-import sys
+import socket
 import time
 from argparse import ArgumentParser
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import requests
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection, connections
 
-from common import demo
-from common.processes import die_with_parent
+from common import demo, processes
 
 STAFF = ("admin", "accrue")
+PARTS = {"web": processes.web, "worker": processes.worker}
+SECONDS_TO_START = 60
 SECONDS_TO_STOP = 10
+SECONDS_TO_RESTART = 2
+MIGRATING = 0x6D696772  # any number, as long as it is everybody's
 
 
 class Command(BaseCommand):
@@ -31,70 +33,81 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--workers", type=int, default=2, help="web processes (default 2)")
-        parser.add_argument("--threads", type=int, default=8, help="threads of each (default 8)")
+        parser.add_argument("parts", nargs="*", help="web, worker; default: both")
 
-    def handle(self, *args: Any, workers: int, threads: int, **options: Any) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    def handle(self, *args: Any, parts: list[str], **options: Any) -> None:
+        if not set(parts) <= set(PARTS):
+            raise CommandError(f"There is only {' and '.join(PARTS)}.")
+        parts = parts or list(PARTS)
+        if not apps.is_installed("procrastinate.contrib.django"):
+            parts = [part for part in parts if part != "worker"]
+        for number in processes.SIGNALS:
             signal.signal(number, interrupt)
-        processes: list[subprocess.Popen[bytes]] = []
+        running: dict[str, BaseProcess] = {}
         try:
+            if "web" in parts:
+                self.expect_free_port()
+                self.collect_figures()
             self.prepare()
-            processes = self.start(workers, threads)
-            self.welcome(processes)
-            self.watch(processes)
+            for part in parts:
+                running[part] = processes.start(PARTS[part], part)
+            if "web" in parts:
+                self.welcome(running["web"])
+            self.watch(running)
         except KeyboardInterrupt:
             pass
         finally:
-            stop(processes)
+            for number in processes.SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            processes.stop(list(running.values()), SECONDS_TO_STOP)
             self.release_database()
 
+    def expect_free_port(self) -> None:
+        # Asked in advance, because granian shares a port with whoever shares it too.
+        try:
+            host = processes.address()
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, settings.PORT))
+        except OSError as error:
+            raise CommandError(
+                f"Cannot listen on {settings.HOST}:{settings.PORT}: {error.strerror}. "
+                "PORT chooses another port."
+            ) from None
+
+    def collect_figures(self) -> None:
+        """Where all web processes write their metrics; the library looks when it is imported."""
+        figures = Path(settings.DATA_DIR) / f"metrics-{settings.PORT}"
+        shutil.rmtree(figures, ignore_errors=True)
+        figures.mkdir(parents=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(figures)
+
     def prepare(self) -> None:
-        call_command("check", deploy=not settings.DEBUG)
-        call_command("migrate", verbosity=0, interactive=False)
+        self.check(include_deployment_checks=not settings.DEBUG)
+        with connection.cursor() as cursor:
+            # Several machines may start at once: one migrates, the others wait.
+            cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATING])
+            call_command("migrate", verbosity=0, interactive=False)
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATING])
         if settings.DEBUG:
             for name in demo.load():
                 self.stderr.write(f"Loaded {name}")
             users = get_user_model().objects
             if not users.filter(is_superuser=True).exists():
                 users.create_superuser(STAFF[0], password=STAFF[1])
-        else:
+        elif not Path(settings.STATIC_ROOT, "staticfiles.json").exists():
             call_command("collectstatic", verbosity=0, interactive=False)
+        connections.close_all()  # forked, a connection would be used by two
 
-    def start(self, workers: int, threads: int) -> list[subprocess.Popen[bytes]]:
-        figures = Path(settings.DATA_DIR) / f"metrics-{settings.PORT}"
-        shutil.rmtree(figures, ignore_errors=True)
-        figures.mkdir(parents=True)
-        environment = {
-            **os.environ,
-            "DATA_DIR": str(settings.DATA_DIR),
-            "PROMETHEUS_MULTIPROC_DIR": str(figures),
-        }
-        python = [sys.executable, "-m"]
-        web = [
-            *python, "granian", "config.wsgi:application",
-            "--interface", "wsgi", "--host", settings.HOST, "--port", str(settings.PORT),
-            "--workers", str(workers), "--blocking-threads", str(threads),
-            "--respawn-failed-workers", "--no-ws", "--log-level", "warning",
-        ]  # fmt: skip
-        commands = [web]
-        if apps.is_installed("procrastinate.contrib.django"):
-            commands.append([sys.executable, "manage.py", "procrastinate", "worker"])
-        return [
-            subprocess.Popen(
-                command, cwd=settings.BASE_DIR, env=environment, preexec_fn=die_with_parent
-            )
-            for command in commands
-        ]
-
-    def welcome(self, processes: list[subprocess.Popen[bytes]]) -> None:
+    def welcome(self, web: BaseProcess) -> None:
+        host = processes.address()
+        host = "localhost" if host in ("0.0.0.0", "::") else host  # noqa: S104
+        deadline = time.monotonic() + SECONDS_TO_START
+        while not answers(host, settings.PORT):
+            if not web.is_alive() or time.monotonic() > deadline:
+                raise CommandError("The web server does not start.")
+            time.sleep(0.02)
         address = f"http://localhost:{settings.PORT}"
-        for _ in range(600):
-            self.expect_alive(processes)
-            with contextlib.suppress(requests.RequestException):
-                if requests.get(f"{address}/health/live/", timeout=1).ok:
-                    break
-            time.sleep(0.1)
         self.stdout.write(
             f"\nAccrue is ready.\n"
             f"  API      {address}/api/v1/\n"
@@ -106,20 +119,24 @@ class Command(BaseCommand):
         self.stdout.write("Ctrl-C stops everything.\n")
         self.stdout.flush()
 
-    def watch(self, processes: list[subprocess.Popen[bytes]]) -> None:
+    def watch(self, running: dict[str, BaseProcess]) -> None:
+        parent = os.getppid()
         while True:
-            self.expect_alive(processes)
-            time.sleep(0.5)
-
-    def expect_alive(self, processes: list[subprocess.Popen[bytes]]) -> None:
-        for process in processes:
-            if process.poll() is not None:
-                command = " ".join(str(part) for part in process.args)  # type: ignore[union-attr]
-                raise CommandError(f"Ended with {process.returncode}: {command}")
+            time.sleep(0.2)
+            for part, process in list(running.items()):
+                if process.is_alive():
+                    continue
+                if part == "web":
+                    raise CommandError(f"The web server ended with {process.exitcode}.")
+                # Its database may be away for a while; the web answers 503 meanwhile.
+                self.stderr.write(f"The worker ended with {process.exitcode}; it starts again.")
+                processes.stop([process], 0)
+                time.sleep(SECONDS_TO_RESTART)
+                running[part] = processes.start(PARTS[part], part)
+            if "MAKELEVEL" in os.environ and os.getppid() != parent:
+                return  # make was killed, and cannot tell
 
     def release_database(self) -> None:
-        from django.db import connections
-
         connections.close_all()
         if settings.DATABASES["default"]["ENGINE"] == "config.database":
             from config import embedded_postgres
@@ -131,15 +148,9 @@ def interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def stop(processes: list[subprocess.Popen[bytes]]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    for process in processes:
-        process.terminate()
-    deadline = time.monotonic() + SECONDS_TO_STOP
-    for process in processes:
-        try:
-            process.wait(timeout=max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
