@@ -51,9 +51,10 @@ def save_draft(*, data: dict[str, Any], based_on: QuizVersion | None) -> QuizVer
     document = read_document(data)
     with transaction.atomic():
         if based_on is None:
-            if Quiz.objects.filter(slug=document.slug).exists():
+            quiz = locked_quiz(document.slug)
+            if quiz.versions.exists():
                 raise DraftChanged(f"There is a quiz {document.slug} already.")
-            return add_version(locked_quiz(document.slug), data)
+            return add_version(quiz, data)
         quiz = locked_quiz(based_on.quiz.slug)
         if document.slug != quiz.slug:
             raise DocumentRefused(
@@ -74,10 +75,12 @@ def save_draft(*, data: dict[str, Any], based_on: QuizVersion | None) -> QuizVer
 
 def publish(*, version: QuizVersion, now: datetime) -> None:
     """Offer this version from now on, in the languages that are complete. Attempts under way
-    finish on theirs. Raises NotPublishable."""
+    finish on theirs. Raises NotPublishable, or DraftChanged when it is no longer as given."""
     with transaction.atomic():
         quiz = locked_quiz(version.quiz.slug)
-        version = QuizVersion.objects.select_for_update().get(pk=version.pk)
+        given, version = version, QuizVersion.objects.select_for_update().get(pk=version.pk)
+        if version.digest != given.digest:
+            raise DraftChanged("Somebody else changed this draft in the meantime.")
         document = read_document(version.document)
         languages = document.complete_languages()
         if not languages:

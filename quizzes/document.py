@@ -261,7 +261,8 @@ def option_texts(options: Iterable[Option]) -> Iterator[tuple[str, Text]]:
 
 
 def is_filled(words: str | None) -> bool:
-    return bool(words and plain(words))
+    # Nearly every text begins with a letter or digit, and need not be folded to be seen.
+    return bool(words and (words[0].isalnum() or plain(words)))
 
 
 def is_in_any_language(text: Text) -> bool:

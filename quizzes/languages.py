@@ -1,7 +1,7 @@
 """Which language a quiz is served in: the caller's wish against the complete ones."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 
 from quizzes.document import LANGUAGES, Language
@@ -37,9 +37,10 @@ def preferences(header: str) -> dict[str, Decimal]:
     return weights
 
 
-def negotiate(available: Sequence[Language], requested: Language | None, header: str) -> Language:
+def negotiate(available: Iterable[str], requested: Language | None, header: str) -> Language:
     """One of `available` (not empty): the wish, else the best weight, else the first of ours."""
-    in_order = [language for language in LANGUAGES if language in available]
+    offered = set(available)
+    in_order = [language for language in LANGUAGES if language in offered]
     if requested is not None:
         return requested if requested in in_order else in_order[0]
     weights = preferences(header)

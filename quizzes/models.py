@@ -21,6 +21,9 @@ class QuizQuerySet(models.QuerySet["Quiz"]):
         """Those that learners may start now."""
         return self.filter(published__isnull=False, archived_at=None)
 
+    def get_by_natural_key(self, slug: str) -> "Quiz":
+        return self.get(slug=slug)
+
 
 class Quiz(models.Model):
     """What stays the same over all versions: the slug, and the salt of the ids learners see."""
@@ -38,9 +41,22 @@ class Quiz(models.Model):
     class Meta:
         ordering = ["slug"]
         verbose_name_plural = "quizzes"
+        permissions = [("publish_quiz", "Can publish and archive quizzes")]
 
     def __str__(self) -> str:
         return self.slug
+
+    def natural_key(self) -> tuple[str]:
+        return (self.slug,)
+
+    @property
+    def is_archived(self) -> bool:
+        return self.archived_at is not None
+
+
+class QuizVersionManager(models.Manager["QuizVersion"]):
+    def get_by_natural_key(self, slug: str, number: int) -> "QuizVersion":
+        return self.get(quiz__slug=slug, number=number)
 
 
 class QuizVersion(models.Model):
@@ -58,6 +74,8 @@ class QuizVersion(models.Model):
     languages = ArrayField(models.CharField(max_length=2), default=list, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     published_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = QuizVersionManager()
 
     class Meta:
         ordering = ["quiz", "-number"]
@@ -91,6 +109,9 @@ class QuizVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quiz_id} v{self.number}"
+
+    def natural_key(self) -> tuple[str, int]:
+        return (self.quiz.slug, self.number)
 
     @property
     def is_published(self) -> bool:

@@ -7,6 +7,7 @@ from quizzes import standings
 from quizzes.document import Language
 from quizzes.grading import Grade, correct_answer
 from quizzes.models import Attempt, Quiz, QuizVersion
+from quizzes.rounding import half_up
 from quizzes.sheet import Sheet
 
 
@@ -48,10 +49,11 @@ def attempt_body(attempt: Attempt) -> dict[str, Any]:
 
 def result_body(attempt: Attempt) -> dict[str, Any]:
     """The verdicts and the standing as they were at completion: the same body for ever."""
+    grades, standing = cast("Any", attempt.grades), cast("Any", attempt.standing)
     rewards = list(attempt.rewards.order_by("question").values_list("question", "amount"))
     questions = []
     for sheet in attempt.sheets:
-        is_correct, score = attempt.grades[sheet.question.key]
+        is_correct, score = grades[sheet.question.key]
         questions.append(
             {
                 "id": sheet.id,
@@ -70,14 +72,15 @@ def result_body(attempt: Attempt) -> dict[str, Any]:
             "amount": sum(amount for _, amount in rewards),
             "newly_rewarded": [question for question, _ in rewards],
         },
-        "standing": attempt.standing,
+        # jsonb keeps no order of fields, and a repeated call gets the same bytes.
+        "standing": {name: standing[name] for name in standings.FIELDS},
     }
 
 
 def saved_answer_body(sheet: Sheet, answer: dict[str, Any], grade: Grade | None) -> dict[str, Any]:
     body = {"question": sheet.id, "answer": sheet.written(answer)}
     if grade is not None:
-        score = round(float(grade.score), 4)
+        score = float(half_up(grade.score, 4))
         body |= {"is_correct": grade.is_correct, "score": score, **revealed(sheet)}
     return body
 

@@ -1,16 +1,21 @@
 """Proof that what was earned was paid: every newly correct question, exactly once."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import Sum
 
 import wallet.services
 from quizzes.models import QuestionReward
+from quizzes.services import REWARD
+from wallet.services import Payment
 
 ATTEMPTS_AT_ONCE = 500
+ATTEMPT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 UNREWARDED = """
 SELECT DISTINCT attempt.user_id, attempt.id, question.key
@@ -40,16 +45,31 @@ def discrepancies() -> Iterator[str]:
         .iterator(chunk_size=ATTEMPTS_AT_ONCE)
     )
     while chunk := list(islice(earned, ATTEMPTS_AT_ONCE)):
-        yield from compare({str(attempt): (user, coins) for attempt, user, coins in chunk})
+        yield from not_paid_once({str(attempt): (user, coins) for attempt, user, coins in chunk})
+    paid = wallet.services.payments(kind=REWARD)
+    while some := list(islice(paid, ATTEMPTS_AT_ONCE)):
+        yield from not_earned(some)
 
 
-def compare(earned: dict[str, tuple[str, int]]) -> Iterator[str]:
-    paid: Counter[tuple[str, str, int]] = Counter()
-    for payment in wallet.services.payments(kind="quiz_reward", references=earned):
-        paid[payment.reference, payment.user_id, payment.amount] += 1
+def not_paid_once(earned: dict[str, tuple[str, int]]) -> Iterator[str]:
+    paid = Counter(wallet.services.payments(kind=REWARD, references=earned))
     for reference, (user_id, coins) in earned.items():
-        times = paid.pop((reference, user_id, coins), 0)
+        times = paid[Payment(reference, user_id, coins)]
         if times != 1:
             yield f"account {user_id}: {coins} coins of attempt {reference} were paid {times} times"
-    for (reference, user_id, amount), times in paid.items():
-        yield f"account {user_id}: {amount} coins of attempt {reference} paid {times}x, not earned"
+
+
+def not_earned(paid: Sequence[Payment]) -> Iterator[str]:
+    attempts = [UUID(each.reference) for each in paid if ATTEMPT_ID.fullmatch(each.reference)]
+    earned = {
+        Payment(str(attempt), user_id, coins)
+        for attempt, user_id, coins in QuestionReward.objects.filter(attempt__in=attempts)
+        .values_list("attempt", "user_id")
+        .annotate(Sum("amount"))
+    }
+    for payment in paid:
+        if payment not in earned:
+            yield (
+                f"account {payment.user_id}: {payment.amount} coins of attempt "
+                f"{payment.reference} were paid and not earned"
+            )

@@ -66,20 +66,15 @@ class QuestionField(serializers.JSONField):
     """One question as learners see it."""
 
 
-@extend_schema_field(
-    one_of(
-        SingleChoiceAnswer={"option": TEXT},
-        MultipleChoiceAnswer={"options": {"type": "array", "items": TEXT}},
-        FillGapAnswer={
-            "gaps": {
-                "type": "object",
-                "additionalProperties": {"type": "string", "maxLength": 1000},
-            }
-        },
-        MatchingAnswer={"pairs": {"type": "object", "additionalProperties": TEXT}},
-    ),
-    component_name="Answer",
+ANSWER = one_of(
+    SingleChoiceAnswer={"option": TEXT},
+    MultipleChoiceAnswer={"options": {"type": "array", "items": TEXT}},
+    FillGapAnswer={"gaps": {"type": "object", "additionalProperties": TYPED}},
+    MatchingAnswer={"pairs": {"type": "object", "additionalProperties": TEXT}},
 )
+
+
+@extend_schema_field(ANSWER, component_name="Answer")
 class AnswerField(serializers.JSONField):
     """An answer's body; which one depends on the question's type."""
 
@@ -149,30 +144,30 @@ class Status(models.TextChoices):
     COMPLETED = "completed"
 
 
+class AttemptScoreSerializer(serializers.Serializer[Attempt]):
+    correct = serializers.IntegerField()
+    total = serializers.IntegerField()
+    score = serializers.FloatField()
+
+
 class AttemptSummarySerializer(serializers.ModelSerializer[Attempt]):
     quiz = serializers.SlugField(source="quiz.slug")
     language = serializers.ChoiceField(LANGUAGES)
     status = serializers.SerializerMethodField()
-    score = serializers.FloatField(allow_null=True)
+    result = serializers.SerializerMethodField()
 
     class Meta:
         model = Attempt
-        fields = [
-            "id",
-            "quiz",
-            "language",
-            "status",
-            "started_at",
-            "completed_at",
-            "correct",
-            "total",
-            "score",
-        ]
+        fields = ["id", "quiz", "language", "status", "started_at", "completed_at", "result"]
         read_only_fields = fields
 
     @extend_schema_field(serializers.ChoiceField(Status.choices))
     def get_status(self, attempt: Attempt) -> str:
         return Status.COMPLETED if attempt.is_completed else Status.IN_PROGRESS
+
+    @extend_schema_field(AttemptScoreSerializer(allow_null=True))
+    def get_result(self, attempt: Attempt) -> dict[str, Any] | None:
+        return dict(AttemptScoreSerializer(attempt).data) if attempt.is_completed else None
 
 
 class AttemptSerializer(serializers.Serializer[Any]):

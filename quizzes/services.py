@@ -1,18 +1,19 @@
 """Every write of a learner's: starting, answering and completing an attempt, and its reward."""
 
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from typing import cast
 from uuid import UUID
 
 from django.db import connection, transaction
 
 import wallet.services
-from common.problems import InvalidInput, NotFound, Problem
+from common.problems import Fault, InvalidInput, NotFound, Problem
 from quizzes import standings
 from quizzes.document import Language
 from quizzes.grading import Answer, Grade, grade, is_answered
 from quizzes.models import COINS_PER_QUESTION, Attempt, Quiz
+from quizzes.rounding import half_up
 from quizzes.sheet import AnswerRefused, Sheet
 from quizzes.signals import quiz_completed
 
@@ -34,7 +35,12 @@ class QuestionsUnanswered(Problem):
 def start_attempt(
     *, quiz: Quiz, user_id: str, language: Language, now: datetime
 ) -> tuple[Attempt, bool]:
-    """The user's open attempt at the quiz and whether it is new; at most one under any race."""
+    """The user's open attempt at the quiz and whether it is new; at most one under any race.
+
+    An archived quiz is only taken up again: NotFound without an open attempt.
+    """
+    if quiz.published_id is None:
+        raise NotFound()
     while True:
         started = Attempt(
             user_id=user_id,
@@ -43,11 +49,14 @@ def start_attempt(
             language=language,
             started_at=now,
         )
-        Attempt.objects.bulk_create([started], ignore_conflicts=True)
+        if not quiz.is_archived:
+            Attempt.objects.bulk_create([started], ignore_conflicts=True)
         opened = Attempt.objects.of(user_id).with_version().filter(quiz=quiz, completed_at=None)
         # None when somebody completed it between the two statements: then the next one starts.
         if found := opened.first():
             return found, found.pk == started.pk
+        if quiz.is_archived:
+            raise NotFound()
 
 
 def save_answer(
@@ -63,7 +72,7 @@ def save_answer(
         try:
             answer = sheet.read(body)
         except AnswerRefused as refused:
-            raise InvalidInput(*refused.faults) from None
+            raise InvalidInput(*cast("list[Fault]", refused.faults)) from None
         if attempt.is_completed:
             raise AttemptCompleted()
         question, language = sheet.question, sheet.language
@@ -72,7 +81,9 @@ def save_answer(
         is_final = is_immediate and is_answered(question, earlier, language)
         if is_final and not is_same(answer, earlier):
             raise AnswerFinal()
-        if not is_final:
+        if is_final:
+            answer = earlier
+        else:
             attempt.answers[question.key] = answer
             attempt.save(update_fields=["answers"])
     is_told = is_immediate and is_answered(question, answer, language)
@@ -104,14 +115,12 @@ def complete_attempt(*, attempt_id: UUID, user_id: str, now: datetime) -> Attemp
         ]
         attempt.completed_at = now
         attempt.grades = {
-            sheet.question.key: [each.is_correct, str(four_decimals(each.score))]
+            sheet.question.key: [each.is_correct, str(half_up(each.score, 4))]
             for sheet, each in zip(sheets, grades, strict=True)
         }
         attempt.correct = sum(each.is_correct for each in grades)
         attempt.total = len(sheets)
-        attempt.score = four_decimals(
-            sum((g.score for g in grades), Fraction()) / len(sheets)
-        )
+        attempt.score = half_up(sum((each.score for each in grades), Fraction()) / len(sheets), 4)
         # The hook on this save pays the reward (receivers.py), in this transaction.
         attempt.save(update_fields=["completed_at", "grades", "correct", "total", "score"])
         standings.count(
@@ -135,7 +144,8 @@ def reward(attempt: Attempt) -> None:
     The unique row per user and question decides, so neither a retry nor another attempt at the
     same moment can be paid for the same question.
     """
-    right = [sheet.id for sheet in attempt.sheets if attempt.grades[sheet.question.key][0]]
+    grades = attempt.grades or {}
+    right = [sheet.id for sheet in attempt.sheets if grades[sheet.question.key][0]]
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -183,8 +193,3 @@ def is_same(answer: Answer, earlier: Answer) -> bool:
     if "options" in answer:
         return set(answer["options"]) == set(earlier["options"])
     return answer == earlier
-
-
-def four_decimals(score: Fraction) -> Decimal:
-    exact = Decimal(score.numerator) / Decimal(score.denominator)
-    return exact.quantize(Decimal("0.0001"), ROUND_HALF_UP)

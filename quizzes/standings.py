@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +10,18 @@ from django.db import connection, transaction
 from django.db.models import Func, IntegerField, Sum
 
 from quizzes.models import Participant, QuestionTally, Quiz, QuizVersion, ScoreCount
+from quizzes.rounding import half_up
 
 FEWEST_OTHERS = 5
+FIELDS = (
+    "best_correct",
+    "total",
+    "attempts",
+    "participants",
+    "average_correct",
+    "better_than_percent",
+    "reason",
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Standing:
         }
         if participants:
             points = sum(correct * people for correct, people in self.counts.items())
-            answer["average_correct"] = rounded(Decimal(points) / participants, "0.01")
+            answer["average_correct"] = float(half_up(Fraction(points, participants), 2))
         others = participants - (self.best_correct is not None)
         if others < FEWEST_OTHERS:
             answer["reason"] = "too_few_participants"
@@ -44,12 +54,8 @@ class Standing:
             answer["reason"] = "not_completed"
         else:
             behind = sum(n for correct, n in self.counts.items() if correct < self.best_correct)
-            answer["better_than_percent"] = rounded(Decimal(100 * behind) / others, "0.1")
+            answer["better_than_percent"] = float(half_up(Fraction(100 * behind, others), 1))
         return answer
-
-
-def rounded(value: Decimal, step: str) -> float:
-    return float(value.quantize(Decimal(step), ROUND_HALF_UP))
 
 
 def count(
@@ -66,19 +72,38 @@ def count(
     question, so that completions that cross each other wait but never deadlock.
     """
     correct = sum(verdicts.values())
-    participant = Participant.objects.filter(user_id=user_id, quiz=quiz).first()
-    if participant is None:
-        Participant.objects.create(user_id=user_id, quiz=quiz, attempts=1, best_correct=correct)
+    before = take_part(quiz, user_id, correct)
+    if before is None:
         shift(quiz, correct, 1)
         tally(language, verdicts)
-        return
-    before = participant.best_correct
-    participant.attempts += 1
-    participant.best_correct = max(before, correct)
-    participant.save(update_fields=["attempts", "best_correct"])
-    if correct > before:
+    elif correct > before:
         shift(quiz, before, -1)
         shift(quiz, correct, 1)
+
+
+def take_part(quiz: Quiz, user_id: str, correct: int) -> int | None:
+    """Keep the user's best; what it was before, None at the first time.
+
+    In one statement: its snapshot comes after its lock, so it sees what a rebuild has left.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH before AS (
+                SELECT best_correct FROM quizzes_participant
+                WHERE user_id = %(user_id)s AND quiz_id = %(quiz)s
+            )
+            INSERT INTO quizzes_participant AS mine (user_id, quiz_id, attempts, best_correct)
+            VALUES (%(user_id)s, %(quiz)s, 1, %(correct)s)
+            ON CONFLICT (user_id, quiz_id) DO UPDATE
+            SET attempts = mine.attempts + 1,
+                best_correct = greatest(mine.best_correct, excluded.best_correct)
+            RETURNING (SELECT best_correct FROM before)
+            """,
+            {"user_id": user_id, "quiz": quiz.pk, "correct": correct},
+        )
+        best: int | None = cursor.fetchone()[0]
+    return best
 
 
 def shift(quiz: Quiz, correct: int, people: int) -> None:
@@ -114,14 +139,25 @@ def tally(language: str, verdicts: Mapping[UUID, bool]) -> None:
 
 
 def standing_of(user_id: str, quiz: Quiz, total: int) -> Standing:
-    """Two look-ups by key, however many people took part."""
-    mine = Participant.objects.filter(user_id=user_id, quiz=quiz).first()
-    counts = ScoreCount.objects.filter(quiz=quiz, participants__gt=0)
+    """One look-up by key, however many people took part."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT score.correct, score.participants, mine.attempts, mine.best_correct
+            FROM quizzes_scorecount score
+            LEFT JOIN quizzes_participant mine
+                ON mine.user_id = %(user_id)s AND mine.quiz_id = score.quiz_id
+            WHERE score.quiz_id = %(quiz)s AND score.participants > 0
+            """,
+            {"user_id": user_id, "quiz": quiz.pk},
+        )
+        rows = cursor.fetchall()
+    attempts, best_correct = rows[0][2:] if rows else (None, None)
     return Standing(
         total=total,
-        attempts=mine.attempts if mine else 0,
-        best_correct=mine.best_correct if mine else None,
-        counts=dict(counts.values_list("correct", "participants")),
+        attempts=attempts or 0,
+        best_correct=best_correct,
+        counts={correct: participants for correct, participants, _, _ in rows},
     )
 
 
@@ -166,45 +202,55 @@ def first_attempt_shares(quiz: Quiz) -> dict[UUID, float]:
         .annotate(Sum("answered"), Sum("correct"))
     )
     return {
-        question: rounded(Decimal(correct) / answered, "0.01")
+        question: float(half_up(Fraction(correct, answered), 2))
         for question, answered, correct in sums
         if answered
     }
 
 
 # The same figures from the attempts alone: what `count` must add up to, whatever came in between.
-REBUILD = """
-CREATE TEMPORARY TABLE done ON COMMIT DROP AS
-SELECT id, user_id, quiz_id, language, correct, grades,
-       row_number() OVER (PARTITION BY user_id, quiz_id ORDER BY completed_at, id) AS nth
-FROM quizzes_attempt WHERE completed_at IS NOT NULL AND quiz_id = %(quiz)s;
-
-DELETE FROM quizzes_participant WHERE quiz_id = %(quiz)s;
-INSERT INTO quizzes_participant (user_id, quiz_id, attempts, best_correct)
-SELECT user_id, quiz_id, count(*), max(correct) FROM done GROUP BY user_id, quiz_id;
-
-DELETE FROM quizzes_scorecount WHERE quiz_id = %(quiz)s;
-INSERT INTO quizzes_scorecount (quiz_id, correct, participants)
-SELECT quiz_id, best_correct, count(*) FROM quizzes_participant
-WHERE quiz_id = %(quiz)s GROUP BY quiz_id, best_correct;
-
-DELETE FROM quizzes_questiontally
-WHERE question_id IN (SELECT id FROM quizzes_question WHERE quiz_id = %(quiz)s);
-INSERT INTO quizzes_questiontally (question_id, language, answered, correct)
-SELECT question.id, done.language, count(*), count(*) FILTER (WHERE (grade.value->>0)::bool)
-FROM done
-CROSS JOIN LATERAL jsonb_each(done.grades) AS grade
-JOIN quizzes_question question ON question.quiz_id = done.quiz_id AND question.key = grade.key
-WHERE done.nth = 1
-GROUP BY question.id, done.language;
-"""
+REBUILD = (
+    """
+    DELETE FROM quizzes_participant WHERE quiz_id = %(quiz)s
+    """,
+    """
+    INSERT INTO quizzes_participant (user_id, quiz_id, attempts, best_correct)
+    SELECT user_id, quiz_id, count(*), max(correct) FROM quizzes_attempt
+    WHERE quiz_id = %(quiz)s AND completed_at IS NOT NULL
+    GROUP BY user_id, quiz_id
+    """,
+    """
+    DELETE FROM quizzes_scorecount WHERE quiz_id = %(quiz)s
+    """,
+    """
+    INSERT INTO quizzes_scorecount (quiz_id, correct, participants)
+    SELECT quiz_id, best_correct, count(*) FROM quizzes_participant
+    WHERE quiz_id = %(quiz)s
+    GROUP BY quiz_id, best_correct
+    """,
+    """
+    DELETE FROM quizzes_questiontally
+    WHERE question_id IN (SELECT id FROM quizzes_question WHERE quiz_id = %(quiz)s)
+    """,
+    """
+    INSERT INTO quizzes_questiontally (question_id, language, answered, correct)
+    SELECT question.id, first.language, count(*), count(*) FILTER (WHERE (grade.value->>0)::bool)
+    FROM (
+        SELECT DISTINCT ON (user_id) quiz_id, language, grades FROM quizzes_attempt
+        WHERE quiz_id = %(quiz)s AND completed_at IS NOT NULL
+        ORDER BY user_id, completed_at, id
+    ) first
+    CROSS JOIN LATERAL jsonb_each(first.grades) AS grade
+    JOIN quizzes_question question ON question.quiz_id = first.quiz_id AND question.key = grade.key
+    GROUP BY question.id, first.language
+    """,
+)
 
 
 def rebuild(quiz: Quiz) -> None:
     """Make the kept figures equal to what the attempts say; completions wait meanwhile."""
     with transaction.atomic(), connection.cursor() as cursor:
+        # A completion comes by here before it touches any other of these figures.
         cursor.execute("LOCK TABLE quizzes_participant IN SHARE ROW EXCLUSIVE MODE")
-        cursor.execute("LOCK TABLE quizzes_scorecount IN SHARE ROW EXCLUSIVE MODE")
-        for statement in REBUILD.split(";\n"):
-            if statement.strip():
-                cursor.execute(statement, {"quiz": quiz.pk})
+        for statement in REBUILD:
+            cursor.execute(statement, {"quiz": quiz.pk})

@@ -1,11 +1,10 @@
 """The quizzes' API: what is offered, attempts and their answers, where a learner stands."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from django.db.models import F, Func, IntegerField, QuerySet
-from django.db.models.fields.json import KT  # noqa: F401
+from django.db.models import F, Func, IntegerField, Model, QuerySet
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -14,7 +13,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from common.identity import GatewayUser
+from common.identity import EndUser, GatewayUser
 from common.pagination import CursorPage
 from common.problems import InvalidInput, NotFound, fault
 from common.serializers import Nothing
@@ -23,7 +22,7 @@ from quizzes.document import LANGUAGES, Language
 from quizzes.languages import UnknownLanguage, negotiate, requested_language
 from quizzes.models import Attempt, Quiz, QuizVersion
 from quizzes.serializers import (
-    AnswerField,
+    ANSWER,
     AttemptSerializer,
     AttemptSummarySerializer,
     ProgressSerializer,
@@ -37,13 +36,16 @@ from quizzes.serializers import (
 LANG = OpenApiParameter("lang", str, enum=LANGUAGES, description="Wins over Accept-Language.")
 
 
-class LocalizedMixin:
-    """Every call here knows `?lang=` and says which language it answered in."""
+Anything = TypeVar("Anything", bound=Model)
 
-    request: Request
+
+class LocalizedViewSet(viewsets.GenericViewSet[Anything]):
+    """Every call here is an end user's, knows `?lang=` and says which language it answered in."""
+
+    authentication_classes = [GatewayUser]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        super().initial(request, *args, **kwargs)
         self.requested: Language | None = None
         self.answered: set[str] = set()
         if (given := request.query_params.get("lang")) is not None:
@@ -53,25 +55,31 @@ class LocalizedMixin:
                 detail = f"One of {', '.join(LANGUAGES)}."
                 raise InvalidInput(fault("/lang", "unknown-language", detail)) from None
 
-    def language_of(self, available: Iterable[Language]) -> Language:
+    @property
+    def user_id(self) -> str:
+        return cast("EndUser", self.request.user).id
+
+    def language_of(self, available: Iterable[str]) -> Language:
         header = self.request.headers.get("Accept-Language", "")
-        language = negotiate(list(available), self.requested, header)
+        language = negotiate(available, self.requested, header)
         self.answered.add(language)
         return language
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
-        response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+        response = super().finalize_response(request, response, *args, **kwargs)
         patch_vary_headers(response, ["Accept-Language"])
+        # A problem is told in English, whatever was asked for.
+        languages: set[str] = {"en"}
         if not response.exception:
-            languages = getattr(self, "answered", set()) or {self.language_of(LANGUAGES)}
-            response["Content-Language"] = ", ".join(x for x in LANGUAGES if x in languages)
+            languages = self.answered or {self.language_of(LANGUAGES)}
+        response["Content-Language"] = ", ".join(each for each in LANGUAGES if each in languages)
         return response
 
 
 def expect_nothing(request: Request) -> None:
-    Nothing(data=request.data).is_valid(raise_exception=True)
+    Nothing.read(request.data)
 
 
 class BySlug(CursorPage):
@@ -79,8 +87,7 @@ class BySlug(CursorPage):
 
 
 @extend_schema(parameters=[LANG])
-class QuizViewSet(LocalizedMixin, viewsets.GenericViewSet[Quiz]):
-    authentication_classes = [GatewayUser]
+class QuizViewSet(LocalizedViewSet[Quiz]):
     pagination_class = BySlug
     serializer_class = QuizSerializer
     queryset = Quiz.objects.offered()
@@ -118,7 +125,9 @@ class QuizViewSet(LocalizedMixin, viewsets.GenericViewSet[Quiz]):
     @extend_schema(responses=QuizDetailSerializer)
     def retrieve(self, request: Request, slug: str) -> Response:
         """A quiz with its questions, without their key, in one language as a whole."""
-        quiz, version = self.offered(slug)
+        quiz, version = self.published(slug)
+        if quiz.is_archived:
+            raise NotFound()
         language = self.language_of(version.languages)
         return Response(presentation.quiz_body(quiz, version, language))
 
@@ -127,10 +136,10 @@ class QuizViewSet(LocalizedMixin, viewsets.GenericViewSet[Quiz]):
     def attempts(self, request: Request, slug: str) -> Response:
         """Start an attempt, or take up the open one: there is at most one."""
         expect_nothing(request)
-        quiz, version = self.offered(slug)
+        quiz, version = self.published(slug)
         attempt, is_new = services.start_attempt(
             quiz=quiz,
-            user_id=request.user.id,
+            user_id=self.user_id,
             language=self.language_of(version.languages),
             now=timezone.now(),
         )
@@ -144,13 +153,14 @@ class QuizViewSet(LocalizedMixin, viewsets.GenericViewSet[Quiz]):
     @action(detail=True, pagination_class=None)
     def progress(self, request: Request, slug: str) -> Response:
         """The caller compared to the others, and how hard each question is."""
-        quiz, version = self.offered(slug)
+        quiz, version = self.published(slug)
         self.language_of(version.languages)
-        return Response(presentation.quiz_progress_body(quiz, version, request.user.id))
+        return Response(presentation.quiz_progress_body(quiz, version, self.user_id))
 
-    def offered(self, slug: str) -> tuple[Quiz, QuizVersion]:
-        offered = self.get_queryset().select_related("published").defer("published__document")
-        quiz = offered.filter(slug=slug).first()
+    def published(self, slug: str) -> tuple[Quiz, QuizVersion]:
+        """What is offered, and what was: who has begun may finish and look back."""
+        found = Quiz.objects.select_related("published").defer("published__document")
+        quiz = found.filter(slug=slug).first()
         if quiz is None or quiz.published is None:
             raise NotFound()
         return quiz, quiz.published
@@ -161,15 +171,14 @@ class NewestFirst(CursorPage):
 
 
 @extend_schema(parameters=[LANG])
-class AttemptViewSet(LocalizedMixin, viewsets.GenericViewSet[Attempt]):
-    authentication_classes = [GatewayUser]
+class AttemptViewSet(LocalizedViewSet[Attempt]):
     pagination_class = NewestFirst
     serializer_class = AttemptSummarySerializer
     queryset = Attempt.objects.none()
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Attempt]:
-        return Attempt.objects.of(self.request.user.id).with_version()
+        return Attempt.objects.of(self.user_id).with_version()
 
     @extend_schema(parameters=[OpenApiParameter("quiz", str, description="A quiz's slug.")])
     def list(self, request: Request) -> Response:
@@ -190,7 +199,7 @@ class AttemptViewSet(LocalizedMixin, viewsets.GenericViewSet[Attempt]):
         return Response(presentation.attempt_body(attempt))
 
     @extend_schema(
-        request=AnswerField,
+        request={"application/json": ANSWER},
         responses=SavedAnswerSerializer,
     )
     @action(
@@ -203,7 +212,7 @@ class AttemptViewSet(LocalizedMixin, viewsets.GenericViewSet[Attempt]):
         """Store or replace the answer to one question."""
         sheet, answer, grade = services.save_answer(
             attempt_id=pk,
-            user_id=request.user.id,
+            user_id=self.user_id,
             question_id=question_id,
             body=request.data,
         )
@@ -215,16 +224,13 @@ class AttemptViewSet(LocalizedMixin, viewsets.GenericViewSet[Attempt]):
     def complete(self, request: Request, pk: UUID) -> Response:
         """Complete the attempt; again, the same result comes back."""
         expect_nothing(request)
-        attempt = services.complete_attempt(
-            attempt_id=pk, user_id=request.user.id, now=timezone.now()
-        )
+        attempt = services.complete_attempt(attempt_id=pk, user_id=self.user_id, now=timezone.now())
         self.answered = {attempt.language}
         return Response(presentation.result_body(attempt))
 
 
 @extend_schema(parameters=[LANG])
-class ProgressViewSet(LocalizedMixin, viewsets.GenericViewSet[Attempt]):
-    authentication_classes = [GatewayUser]
+class ProgressViewSet(LocalizedViewSet[Attempt]):
     pagination_class = None
     serializer_class = ProgressSerializer
 
@@ -233,6 +239,6 @@ class ProgressViewSet(LocalizedMixin, viewsets.GenericViewSet[Attempt]):
         return Response(
             [
                 {"quiz": quiz.slug, **standing.as_json()}
-                for quiz, standing in standings.standings_of(request.user.id)
+                for quiz, standing in standings.standings_of(self.user_id)
             ]
         )

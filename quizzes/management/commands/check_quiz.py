@@ -22,7 +22,10 @@ class Command(BaseCommand):
             raise CommandError(f"There is no such quiz: {', '.join(sorted(unknown))}")
         found = 0
         for quiz in quizzes:
-            document = read_document(quiz.versions.order_by("-number")[0].document)
+            newest = quiz.versions.order_by("-number").first()
+            if newest is None:
+                raise CommandError(f"{quiz.slug} has no document.")
+            document = read_document(newest.document)
             for line in authoring.report(document):
                 self.stdout.write(f"{quiz.slug} {line}")
                 found += 1
