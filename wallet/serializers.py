@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.validators import RegexValidator
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from common.serializers import Integer, StrictSerializer, Text, UserId
@@ -24,6 +25,7 @@ class NewPosting(StrictSerializer):
         return amount
 
 
+@extend_schema_serializer(many=False)  # although it is a viewset's list
 class BalanceSerializer(serializers.Serializer[Any]):
     user_id = serializers.CharField()
     balance = serializers.IntegerField()
