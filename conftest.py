@@ -17,8 +17,7 @@ BOB = "22222222-2222-4222-8222-222222222222"
 CHARLIE = "9223372036854775807"
 
 JOB_TABLES = (
-    "procrastinate_jobs, procrastinate_events, "
-    "procrastinate_periodic_defers, procrastinate_workers"
+    "procrastinate_jobs, procrastinate_events, procrastinate_periodic_defers, procrastinate_workers"
 )
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 
 import django
 
@@ -41,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,6 +6,7 @@ import statistics
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,8 @@ def complete_and_stand(quizzes: dict[int, Quiz]) -> None:
         services.complete_attempt(attempt_id=attempt.pk, user_id=user, now=timezone.now())
         ratio(
             f"µs: standing : primary-key look-up, {number} participants",
-            lambda quiz=quiz, user=user: microseconds(
-                lambda: standings.standing_of(user, quiz, 10)
-            ),
-            lambda attempt=attempt: microseconds(lambda: look_up(attempt.pk)),
+            partial(microseconds, partial(standings.standing_of, user, quiz, 10)),
+            partial(microseconds, partial(look_up, attempt.pk)),
         )
 
 
@@ -159,5 +158,5 @@ def pages() -> None:
         with CaptureQueriesContext(connection) as captured:
             assert client.get(url).status_code == 200
         queries = len(captured)
-        took = microseconds(lambda url=url: client.get(url), times=30) / 1000
+        took = microseconds(partial(client.get, url), times=30) / 1000
         print(f"{size:>4} quizzes: {queries} queries, {took:.1f} ms")

@@ -6,6 +6,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 from django.conf import settings
 from django.db import connection
@@ -38,8 +39,8 @@ def run() -> None:
         for label, users in ((f"{MANY} accounts", MANY), ("one hot account", HOT)):
             ratio(
                 f"POST /wallet/postings/, {label}",
-                lambda users=users: rate(ours, posting(secret, users)),
-                lambda users=users: rate(bare, posting(secret, users)),
+                partial(rate, ours, posting(secret, users)),
+                partial(rate, bare, posting(secret, users)),
             )
     heading("Wallet: postings per second by function call (ours : django-hordak 2)")
     peers = hordak_accounts(200)
@@ -49,15 +50,14 @@ def run() -> None:
 
 
 def posting(secret: str, users: int) -> load.Request:
-    # Random numbers as keys and users: nothing is replayed, nothing is in order.
-    run_id = uuid.uuid4().hex
+    # Fresh keys and random users: nothing is replayed, nothing is in order.
 
     def request(number: int) -> bytes:
         body = {"user_id": str(random.randint(1, users)), "amount": 100, "kind": "bench"}
         return load.post(
             "/api/v1/wallet/postings/",
             json.dumps(body).encode(),
-            Idempotency_Key=f"{run_id}-{number}",
+            Idempotency_Key=f"{number}-{uuid.uuid4().hex}",
             Authorization=f"Bearer {secret}",
         )
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
+from typing import cast
 
 import django
 from django.conf import settings
@@ -35,7 +36,9 @@ def die_with_parent() -> None:
 
 def start(task: Callable[[], None], name: str) -> BaseProcess:
     """Run the task in a process of its own, in a process group of its own."""
-    process = processes.Process(target=run, args=(task,), name=name)
+    process: BaseProcess = processes.Process(  # type: ignore[attr-defined]  # either context has it
+        target=run, args=(task,), name=name
+    )
     process.start()
     return process
 
@@ -63,7 +66,7 @@ def stop(group: list[BaseProcess], seconds: float) -> None:
     for process in group:
         process.join(max(0, deadline - time.monotonic()))
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(cast("int", process.pid), signal.SIGKILL)
         process.join()
 
 

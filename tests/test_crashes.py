@@ -137,12 +137,12 @@ class Learner:
 
     def ready(self) -> Json:
         """An attempt with everything answered, right."""
-        attempt = start(self)  # type: ignore[arg-type]
-        fill_in(self, attempt)  # type: ignore[arg-type]
+        attempt = start(self)
+        fill_in(self, attempt)
         return attempt
 
     def complete(self, attempt: Json) -> Any:
-        return complete(self, attempt)  # type: ignore[arg-type]
+        return complete(self, attempt)
 
     def complete_in_vain(self, attempt: Json) -> Thread:
         """Somebody will be killed meanwhile, and no answer comes."""

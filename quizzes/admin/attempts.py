@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
@@ -93,7 +92,6 @@ class AttemptAdmin(OfOneUser, LookOnly, ModelAdmin):  # type: ignore[misc]
         "status",
         "correct_of_total",
         "score",
-        "completed",
     )
     list_filter = ("quiz", LanguageFilter, StatusFilter, ("started_at", DayRange))
     list_filter_submit = True
@@ -145,21 +143,13 @@ class AttemptAdmin(OfOneUser, LookOnly, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Started")
     def started(self, attempt: Attempt) -> str:
-        return moment(attempt.started_at)
-
-    @admin.display(description="Completed")
-    def completed(self, attempt: Attempt) -> str:
-        return moment(attempt.completed_at) if attempt.completed_at else "-"
+        return f"{attempt.started_at:%d %b %Y, %H:%M}"
 
     @admin.display(description="Questions")
     def questions(self, attempt: Attempt) -> str:
         return render_to_string(
             "admin/quizzes/attempt/questions.html", {"questions": answered(attempt)}
         )
-
-
-def moment(at: datetime) -> str:
-    return f"{at:%d %b %Y, %H:%M}"
 
 
 def answered(attempt: Attempt) -> list[Answered]:

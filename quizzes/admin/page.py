@@ -51,25 +51,13 @@ def readable(version: QuizVersion) -> Document | None:
         return None
 
 
-def quiz_page(
-    admin: ModelAdmin,
-    request: HttpRequest,
-    quiz: Quiz | None,
-    name: str,
-    *,
-    title: str,
-    **context: Any,
-) -> HttpResponse:
-    """`name` is the template's and marks the tab."""
+def frame(admin: ModelAdmin, request: HttpRequest, quiz: Quiz | None, page: str) -> dict[str, Any]:
+    """What the navigation above every page of a quiz needs; `page` marks the tab."""
     newest = newest_version(quiz) if quiz else None
     draft = newest if newest and not newest.is_published else None
-    frame = {
-        **admin.admin_site.each_context(request),
-        "opts": admin.opts,
-        "original": quiz,
+    return {
         "quiz": quiz,
-        "title": title,
-        "page": name,
+        "page": page,
         "draft": draft,
         "draft_label": f"Version {draft.number} is a draft" if draft else "",
         "published_label": f"Version {quiz.published.number} published"
@@ -81,5 +69,28 @@ def quiz_page(
         "may_see_attempts": request.user.has_perm("quizzes.view_attempt"),
         "may_publish": request.user.has_perm(PUBLISH),
     }
+
+
+def quiz_page(
+    admin: ModelAdmin,
+    request: HttpRequest,
+    quiz: Quiz | None,
+    name: str,
+    *,
+    title: str,
+    **context: Any,
+) -> HttpResponse:
+    """`name` is the template's."""
     request.current_app = admin.admin_site.name
-    return TemplateResponse(request, f"admin/quizzes/quiz/{name}.html", {**frame, **context})
+    return TemplateResponse(
+        request,
+        f"admin/quizzes/quiz/{name}.html",
+        {
+            **admin.admin_site.each_context(request),
+            **frame(admin, request, quiz, name),
+            "opts": admin.opts,
+            "original": quiz,
+            "title": title,
+            **context,
+        },
+    )

@@ -14,7 +14,7 @@ from unfold.decorators import action, display
 
 from quizzes import authoring, statistics
 from quizzes.admin import editor, history, performance, preview, publishing
-from quizzes.admin.page import readable
+from quizzes.admin.page import frame, readable
 from quizzes.document import Document, Language
 from quizzes.models import Quiz, QuizVersion
 from quizzes.wording import LANGUAGE_NAMES, in_language
@@ -144,6 +144,13 @@ class QuizAdmin(ModelAdmin):  # type: ignore[misc]
         if not object_id.isdecimal():
             raise Http404
         return editor.edit_quiz(self, request, int(object_id))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        quiz = self.get_object(request, object_id)
+        context = frame(self, request, quiz, "log") if quiz else {}
+        return super().history_view(request, object_id, context)  # type: ignore[no-any-return]
 
     def get_urls(self) -> list[URLPattern]:
         pages: list[tuple[str, Callable[..., HttpResponse], str]] = [

@@ -45,7 +45,7 @@ def as_posted(claim):
 
 def work():
     """What a worker does until nothing is due."""
-    connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]
+    connector = app.connector.get_worker_connector()
     with app.replace_connector(connector):
         app.run_worker(wait=False, install_signal_handlers=False, listen_notify=False)
 
