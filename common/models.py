@@ -18,8 +18,12 @@ LAST_USE_PRECISION = timedelta(minutes=1)
 
 
 class Scope(models.TextChoices):
-    WALLET_WRITE = "wallet.write", "Post to wallets"
-    WALLET_READ = "wallet.read", "Look postings up"
+    WALLET_WRITE = "wallet.write", "Post to wallets, and look its own postings up"
+    WALLET_READ = "wallet.read", "Look its own postings up"
+    USAGE_WRITE = "usage.write", "Report usage"
+    USAGE_READ = "usage.read", "Read bills"
+    INCENTIVES_WRITE = "incentives.write", "Report events"
+    INCENTIVES_PARTNER = "incentives.partner", "Collect and fulfil achievements"
 
 
 # A process remembers a key it has just seen, so that a busy service costs no query per call; one

@@ -127,7 +127,7 @@ def environ_of(scope: Any) -> Environ:
     for name in scope.headers.keys():  # noqa: SIM118  # it is no mapping
         if "_" not in name:
             key = WITHOUT_PREFIX.get(name) or f"HTTP_{name.replace('-', '_').upper()}"
-            environ[key] = ",".join(scope.headers.get_all(name))
+            environ[key] = ", ".join(scope.headers.get_all(name))
     if "HTTP_HOST" not in environ:
         environ["HTTP_HOST"] = scope.authority or ""
     return environ

@@ -50,7 +50,7 @@ def attempt_body(attempt: Attempt) -> dict[str, Any]:
 def result_body(attempt: Attempt) -> dict[str, Any]:
     """The verdicts and the standing as they were at completion: the same body for ever."""
     grades, standing = cast("Any", attempt.grades), cast("Any", attempt.standing)
-    rewards = list(attempt.rewards.order_by("question").values_list("question", "amount"))
+    rewards = dict(attempt.rewards.values_list("question", "amount"))
     questions = []
     for sheet in attempt.sheets:
         is_correct, score = grades[sheet.question.key]
@@ -69,8 +69,8 @@ def result_body(attempt: Attempt) -> dict[str, Any]:
         "score": float(cast("Any", attempt.score)),
         "questions": questions,
         "reward": {
-            "amount": sum(amount for _, amount in rewards),
-            "newly_rewarded": [question for question, _ in rewards],
+            "amount": sum(rewards.values()),
+            "newly_rewarded": [sheet.id for sheet in attempt.sheets if sheet.id in rewards],
         },
         # jsonb keeps no order of fields, and a repeated call gets the same bytes.
         "standing": {name: standing[name] for name in standings.FIELDS},

@@ -11,7 +11,7 @@ from django.db.models import Sum
 
 import wallet.services
 from quizzes.models import QuestionReward
-from quizzes.services import REWARD
+from quizzes.services import OWNER, REWARD
 from wallet.services import Payment
 
 ATTEMPTS_AT_ONCE = 500
@@ -46,13 +46,13 @@ def discrepancies() -> Iterator[str]:
     )
     while chunk := list(islice(earned, ATTEMPTS_AT_ONCE)):
         yield from not_paid_once({str(attempt): (user, coins) for attempt, user, coins in chunk})
-    paid = wallet.services.payments(kind=REWARD)
+    paid = wallet.services.payments(owner=OWNER, kind=REWARD)
     while some := list(islice(paid, ATTEMPTS_AT_ONCE)):
         yield from not_earned(some)
 
 
 def not_paid_once(earned: dict[str, tuple[str, int]]) -> Iterator[str]:
-    paid = Counter(wallet.services.payments(kind=REWARD, references=earned))
+    paid = Counter(wallet.services.payments(owner=OWNER, kind=REWARD, references=earned))
     for reference, (user_id, coins) in earned.items():
         times = paid[Payment(reference, user_id, coins)]
         if times != 1:

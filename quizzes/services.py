@@ -17,7 +17,7 @@ from quizzes.rounding import half_up
 from quizzes.sheet import AnswerRefused, Sheet
 from quizzes.signals import quiz_completed
 
-REWARD = "quiz_reward"
+OWNER, REWARD = "quizzes", "quiz_reward"
 
 
 class AttemptCompleted(Problem):
@@ -165,7 +165,7 @@ def reward(attempt: Attempt) -> None:
     if newly_right:
         wallet.services.pay(
             wallet.services.Claim(
-                owner="quizzes",
+                owner=OWNER,
                 key=f"quiz-reward:{attempt.pk}",
                 user_id=attempt.user_id,
                 amount=newly_right * COINS_PER_QUESTION,

@@ -156,6 +156,14 @@ def test_a_port_in_use_is_said_clearly_and_nothing_is_left(service):
         assert is_served(service)
 
 
+def test_a_database_that_does_not_answer_is_said_clearly(tmp_path):
+    service = Service(tmp_path, {"DATABASE_URL": f"postgresql://me:s3cret@/db?host={tmp_path}"})
+    assert service.start().wait(timeout=30) != 0
+    assert "The database does not answer" in service.output
+    assert "Traceback" not in service.output
+    assert "s3cret" not in service.output
+
+
 def test_a_second_start_on_the_same_data_shares_it(service):
     with service.running():
         second = Service(service.directory, {"HOST": "localhost"})

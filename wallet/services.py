@@ -35,6 +35,10 @@ class Payment:
     amount: int
 
 
+class WalletAway(Exception):
+    """The wallet is elsewhere and did not answer as it should; the text says how."""
+
+
 def backend() -> ModuleType:
     return import_module(settings.WALLET_BACKEND)
 
@@ -48,6 +52,11 @@ def pay(claim: Claim) -> None:
     backend().post(claim)
 
 
-def payments(*, kind: str, references: Iterable[str] | None = None) -> Iterator[Payment]:
-    """What was really paid, for these references or for any, wherever the wallet is."""
-    return cast("Iterator[Payment]", backend().payments(kind, references))
+def payments(
+    *, owner: str, kind: str, references: Iterable[str] | None = None
+) -> Iterator[Payment]:
+    """What the owner's claims were really paid, for these references or for any of them.
+
+    Raises WalletAway when the wallet is elsewhere and does not say.
+    """
+    return cast("Iterator[Payment]", backend().payments(owner, kind, references))

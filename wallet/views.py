@@ -64,7 +64,7 @@ class PostingViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Entry]):
     queryset = Entry.objects.none()
 
     def get_queryset(self) -> QuerySet[Entry]:
-        found = Entry.objects.order_by("id")
+        found = Entry.objects.filter(owner=self.owner)
         if kind := self.request.query_params.get("kind"):
             found = found.filter(kind=kind)
         if references := self.request.query_params.getlist("reference"):
@@ -73,7 +73,19 @@ class PostingViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Entry]):
 
     @property
     def required_scope(self) -> str:
-        return "wallet.read" if self.request.method in SAFE_METHODS else "wallet.write"
+        is_reader = "wallet.read" in self.service.scopes
+        return (
+            "wallet.read" if is_reader and self.request.method in SAFE_METHODS else "wallet.write"
+        )
+
+    @property
+    def service(self) -> Service:
+        return cast("Service", self.request.user)
+
+    @property
+    def owner(self) -> str:
+        # The prefix keeps a partner, whatever its name, off the keys of our own apps.
+        return f"api:{self.service.owner}"
 
     @extend_schema(
         parameters=[
@@ -82,7 +94,7 @@ class PostingViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Entry]):
         ]
     )
     def list(self, request: Request, *args: object, **kwargs: object) -> Response:
-        """Postings that were made, oldest first: what a service reconciles its claims with."""
+        """The caller's own postings, oldest first: what it reconciles its claims with."""
         return super().list(request, *args, **kwargs)
 
     @extend_schema(
@@ -93,9 +105,7 @@ class PostingViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Entry]):
     def create(self, request: Request) -> Response:
         """Post coins to a wallet, once for each key: a replay answers 200 with the first entry."""
         key = required_key_of(request)
-        # The prefix keeps a partner, whatever its name, off the keys of our own apps.
-        owner = f"api:{cast('Service', request.user).owner}"
-        posted = ledger.post(owner=owner, key=key, **NewPosting.read(request.data))
+        posted = ledger.post(owner=self.owner, key=key, **NewPosting.read(request.data))
         return Response(
             posted.as_json(),
             status.HTTP_200_OK if posted.is_replay else status.HTTP_201_CREATED,

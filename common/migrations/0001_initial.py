@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('owner', models.CharField(help_text='Who uses it: a team or a partner.', max_length=100)),
-                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('wallet.write', 'Post to wallets'), ('wallet.read', 'Look postings up')], max_length=50), size=None)),
+                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('wallet.write', 'Post to wallets, and look its own postings up'), ('wallet.read', 'Look its own postings up'), ('usage.write', 'Report usage'), ('usage.read', 'Read bills'), ('incentives.write', 'Report events'), ('incentives.partner', 'Collect and fulfil achievements')], max_length=50), size=None)),
                 ('digest', models.CharField(editable=False, max_length=64, unique=True)),
                 ('hint', models.CharField(editable=False, max_length=12)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),

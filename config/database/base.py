@@ -44,7 +44,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         params = super().get_connection_params()
         database = (params["host"], params["dbname"])
         if database not in _provided or not embedded_postgres.is_used(self.directory):
-            embedded_postgres.start(self.directory)
+            _start(self.directory)
             _create_if_missing(*database)
             _provided.add(database)
         return params
@@ -53,8 +53,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             return super().get_new_connection(conn_params)
         except psycopg.OperationalError:
-            embedded_postgres.start(self.directory)  # it may have died since
+            _start(self.directory)  # it may have died since
             return super().get_new_connection(conn_params)
+
+
+def _start(directory: str) -> None:
+    try:
+        embedded_postgres.start(directory)
+    except RuntimeError as error:
+        # To whoever asks for a connection it is a database that is away.
+        raise psycopg.OperationalError(str(error)) from error
 
 
 def _create_if_missing(host: str, name: str) -> None:

@@ -28,6 +28,7 @@ class OfOneUser:
     search_fields = ("user_id__exact",)
     search_help_text = "A user id"
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     paginator = InfinitePaginator
     list_per_page = 50
 

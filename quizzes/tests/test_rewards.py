@@ -239,7 +239,7 @@ def test_a_question_that_was_never_rewarded_is_named() -> None:
 
 
 def pays(*payments: Payment) -> Callable[..., Iterator[Payment]]:
-    return lambda kind, references=None: iter(payments)
+    return lambda owner, kind, references=None: iter(payments)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_a_payment_that_nobody_earned_is_found_out(reference: str) -> None:
     quiz, _ = quiz_with_rewards()
     unpaid = play(ALICE, quiz, [0])
     reference = reference.format(nobodys=quiz.salt, unpaid=unpaid.pk)
-    wallet.services.pay(Claim("somebody", "k", BOB, 100, "quiz_reward", reference))
+    wallet.services.pay(Claim("quizzes", "k", BOB, 100, "quiz_reward", reference))
     assert list(rewards.discrepancies()) == [
         f"account {BOB}: 100 coins of attempt {reference} were paid and not earned"
     ]

@@ -15,7 +15,7 @@ from django.conf import settings
 from procrastinate.contrib.django import app
 
 from common.tasks import Patiently, PermanentFailure
-from wallet.services import Claim, Payment
+from wallet.services import Claim, Payment, WalletAway
 
 CONNECT_AND_READ_SECONDS = (3.05, 10)
 REFERENCES_PER_CALL = 50
@@ -40,13 +40,17 @@ def deliver(*, owner: str, key: str, **posting: Any) -> None:
         raise DeliveryFailed(f"The wallet answered {response.status_code} to {key}")
 
 
-def payments(kind: str, references: Iterable[str] | None) -> Iterator[Payment]:
+def payments(owner: str, kind: str, references: Iterable[str] | None) -> Iterator[Payment]:
+    # The wallet shows us what came with our API key, which is nobody else's.
     for chunk in [None] if references is None else chunks(references):
         query: Any = {"kind": kind, "reference": chunk, "page_size": 100}
         while query:
-            response = call("GET", params=query)
+            try:
+                response = call("GET", params=query)
+            except requests.RequestException as error:
+                raise WalletAway(f"No answer from the wallet: {type(error).__name__}") from error
             if response.status_code != 200:
-                raise DeliveryFailed(f"The wallet answered {response.status_code}")
+                raise WalletAway(f"The wallet answered {response.status_code}")
             page = response.json()
             for found in page["results"]:
                 yield Payment(found["reference"], found["user_id"], found["amount"])

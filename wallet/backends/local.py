@@ -19,8 +19,8 @@ def post(claim: Claim) -> None:
     )
 
 
-def payments(kind: str, references: Iterable[str] | None) -> Iterator[Payment]:
-    found = Entry.objects.filter(kind=kind)
+def payments(owner: str, kind: str, references: Iterable[str] | None) -> Iterator[Payment]:
+    found = Entry.objects.filter(owner=owner, kind=kind)
     if references is not None:
         found = found.filter(reference__in=list(references))
     rows = found.values_list("reference", "account_id", "amount")

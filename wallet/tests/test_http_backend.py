@@ -184,7 +184,9 @@ def test_what_was_paid_is_asked_of_the_wallet_page_by_page(away, monkeypatch):
         wallet.services.pay(Claim("quizzes", key, user_id, 100 + number, "quiz_reward", reference))
     wallet.services.pay(Claim("quizzes", "fee", user_id, 1, "fee", references[0]))
     work()
-    found = wallet.services.payments(kind="quiz_reward", references=[*references, "unknown"])
+    found = wallet.services.payments(
+        owner="quizzes", kind="quiz_reward", references=[*references, "unknown"]
+    )
     assert sorted(found, key=lambda payment: payment.amount) == [
         Payment(reference, user_id, 100 + number) for number, reference in enumerate(references)
     ]
@@ -199,12 +201,14 @@ def test_whatever_was_paid_very_often_is_told_whole(away, wallet_service):
             headers={"Idempotency-Key": f"{reference}:{number}"},
         )
     paid = [Payment(reference, user_id, 1)] * 101
-    assert list(wallet.services.payments(kind=kind, references=[reference])) == paid
-    assert list(wallet.services.payments(kind=kind)) == paid
+    assert (
+        list(wallet.services.payments(owner="quizzes", kind=kind, references=[reference])) == paid
+    )
+    assert list(wallet.services.payments(owner="quizzes", kind=kind)) == paid
 
 
 def test_a_wallet_that_is_away_cannot_say_what_it_paid(away):
     with always_answering(503) as (url, _):
         away.WALLET_URL = url
-        with pytest.raises(http.DeliveryFailed):
-            list(wallet.services.payments(kind="gift", references=["a"]))
+        with pytest.raises(wallet.services.WalletAway):
+            list(wallet.services.payments(owner="quizzes", kind="gift", references=["a"]))

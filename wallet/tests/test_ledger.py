@@ -124,11 +124,11 @@ def test_the_door_tells_what_was_paid():
     for key, reference, amount in [("k1", "a", 1), ("k2", "b", 2), ("k3", "b", 3), ("k4", "c", 4)]:
         wallet.services.pay(Claim("tests", key, ALICE, amount, "gift", reference))
     wallet.services.pay(Claim("tests", "k5", ALICE, 5, "fee", "a"))
-    found = wallet.services.payments(kind="gift", references=["a", "b", "x"])
+    found = wallet.services.payments(owner="tests", kind="gift", references=["a", "b", "x"])
     assert sorted((p.reference, p.user_id, p.amount) for p in found) == [
         ("a", ALICE, 1),
         ("b", ALICE, 2),
         ("b", ALICE, 3),
     ]
-    every = wallet.services.payments(kind="gift")
+    every = wallet.services.payments(owner="tests", kind="gift")
     assert sorted(payment.amount for payment in every) == [1, 2, 3, 4]

@@ -312,7 +312,7 @@ def test_a_reader_finds_postings_by_kind_and_reference(post, service_of):
     post("k2", reference="b", amount=2)
     post("k3", reference="c", amount=3)
     post("k4", reference="a", amount=4, kind="gift")
-    reader = service_of("accounting", "wallet.read")
+    reader = service_of("shop", "wallet.read")
     query = f"{URL}?kind=quiz_reward&reference=a&reference=b&page_size=1"
     found = []
     while query:
@@ -322,8 +322,14 @@ def test_a_reader_finds_postings_by_kind_and_reference(post, service_of):
     assert found == [1, 2]
 
 
-def test_looking_postings_up_needs_its_own_scope(shop):
-    assert shop.get(URL).status_code == 403
+def test_a_service_sees_its_own_postings_alone(post, shop, service_of):
+    post("k1")
+    assert len(shop.get(URL).json()["results"]) == 1
+    assert service_of("accounting", "wallet.read").get(URL).json()["results"] == []
+
+
+def test_looking_postings_up_needs_a_scope_of_the_wallet(service_of):
+    assert service_of("shop", "usage.read").get(URL).status_code == 403
 
 
 def test_a_query_that_no_text_can_hold_is_bad_input(service_of):

@@ -17,7 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, owner: str, scopes: str, **options: Any) -> None:
         owner = owner.strip()
-        if not 1 <= len(owner) <= 100 or "\x00" in owner:
+        if not 1 <= len(owner) <= 100 or not owner.isprintable():
             raise CommandError("--owner: any text of 1 to 100 characters.")
         names = sorted({name.strip() for name in scopes.split(",") if name.strip()})
         if not names or not set(names) <= set(Scope.values):

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 
 from common import demo, processes
 
@@ -84,6 +84,10 @@ class Command(BaseCommand):
 
     def prepare(self) -> None:
         self.check(include_deployment_checks=not settings.DEBUG)
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            raise CommandError(f"The database does not answer: {error}") from None
         with connection.cursor() as cursor:
             # Several machines may start at once: one migrates, the others wait.
             cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATING])
