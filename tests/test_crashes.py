@@ -258,7 +258,7 @@ def test_with_the_wallet_elsewhere_the_coins_come_later_and_once(
             tmp_path / "wallet", {"WALLET_DATABASE_URL": ledger.url, "WEB_WORKERS": "1"}
         )
         expect_success(wallet.manage("migrate", "--verbosity=0", wallet_settings))
-        scopes = ("--scopes", "wallet.write,wallet.read")
+        scopes = ("--scopes", "wallet.write")
         made = wallet.manage("create_api_key", "--owner", "accrue", *scopes, wallet_settings)
         settings = {
             "DATABASE_URL": database.url,

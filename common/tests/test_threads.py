@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from common import server
+from common.idempotency import VISIBLE_ASCII
 from common.server import REFUSAL, Threaded, environ_of
 
 
@@ -85,9 +86,14 @@ def test_the_environment_of_a_request_is_the_requests_alone(monkeypatch):
     monkeypatch.setenv("HTTP_X_ZMRN_USER_ID", "7")
     environ = environ_of(scope(("host", "here"), ("x-a", "1"), ("x-a", "2"), ("x_a", "3")))
     headers = {name: value for name, value in environ.items() if name.startswith("HTTP_")}
-    assert headers == {"HTTP_HOST": "here", "HTTP_X_A": "1,2"}
+    assert headers == {"HTTP_HOST": "here", "HTTP_X_A": "1, 2"}
     assert not environ.keys() & {"PATH", "HOME", "CONTENT_LENGTH", "CONTENT_TYPE"}
     assert environ["PATH_INFO"].encode("latin-1").decode() == "/a/é"
+
+
+def test_a_key_that_came_twice_is_no_key():
+    twice = environ_of(scope(("idempotency-key", "a"), ("idempotency-key", "b")))
+    assert not VISIBLE_ASCII.fullmatch(twice["HTTP_IDEMPOTENCY_KEY"])
 
 
 def test_a_header_that_is_not_ascii_is_there_and_empty():

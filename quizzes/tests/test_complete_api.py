@@ -71,7 +71,7 @@ def test_the_result_says_all_there_is_to_learn(alice: APIClient) -> None:
         "correct": 2,
         "total": 4,
         "score": 0.75,
-        "reward": {"amount": 200, "newly_rewarded": sorted([single["id"], match["id"]])},
+        "reward": {"amount": 200, "newly_rewarded": [single["id"], match["id"]]},
         "standing": {
             "best_correct": 2,
             "total": 4,
