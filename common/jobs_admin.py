@@ -1,8 +1,9 @@
 """The back office of background jobs: what waits, what failed, and another try."""
 
+from django.apps import apps
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from procrastinate.contrib.django import app
@@ -10,23 +11,13 @@ from procrastinate.contrib.django.models import ProcrastinateEvent, Procrastinat
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
+from common.back_office import LookOnly
+
 admin.site.unregister(ProcrastinateJob)
+apps.get_app_config("procrastinate").verbose_name = "Background jobs"
 
 
-class QueueIsReadOnly:
-    """Jobs change through procrastinate's job manager alone."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
-class EventInline(QueueIsReadOnly, TabularInline):  # type: ignore[misc]
+class EventInline(LookOnly, TabularInline):  # type: ignore[misc]
     model = ProcrastinateEvent
     fields = ["type", "at"]
     ordering = ["-id"]
@@ -35,7 +26,7 @@ class EventInline(QueueIsReadOnly, TabularInline):  # type: ignore[misc]
 
 
 @admin.register(ProcrastinateJob)
-class JobAdmin(QueueIsReadOnly, ModelAdmin):  # type: ignore[misc]
+class JobAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     list_display = ["id", "task_name", "state", "queue_name", "attempts", "scheduled_at", "args"]
     list_filter = ["status", "task_name", "queue_name"]
     search_fields = ["args__icontains"]

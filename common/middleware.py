@@ -70,7 +70,7 @@ class ApiBorder:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith(STRAIGHT):
+        if not f"{request.path_info}/".startswith(STRAIGHT):
             return self.get_response(request)
         # `/api/v1/quizzes` is `/api/v1/quizzes/`: a redirect would lose a body.
         if not request.path_info.endswith("/"):

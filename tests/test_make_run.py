@@ -211,7 +211,12 @@ def test_the_parts_run_alone(service):
     with service.running("web") as process:
         assert len(children_of(process.pid)) == 1
     worker = service.start("worker")
-    wait_for(lambda: len(processes_of(service)) > 1 and children_of(worker.pid))
+
+    def has_begun():
+        names = processes_of(service)
+        return any(b"manage.py" in names.get(child, b"") for child in children_of(worker.pid))
+
+    wait_for(has_begun)
     assert not is_served(service)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=30) == 0

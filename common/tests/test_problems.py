@@ -267,3 +267,12 @@ def test_the_log_is_json_with_the_same_id_on_each_line_of_a_request(client, monk
     assert {line["request_id"] for line in lines} == {"one-1"}
     assert [line["level"] for line in lines] == ["ERROR", "INFO"]
     assert (lines[1]["method"], lines[1]["status"]) == ("GET", 500)
+
+
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/v1", "/api/v2/nothing"])
+def test_what_is_nowhere_is_a_problem_and_no_redirect(client, settings, method, path):
+    settings.DEBUG = True
+    response = getattr(client, method)(path)
+    assert response.status_code == 404
+    assert response["Content-Type"] == "application/problem+json"

@@ -20,10 +20,11 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.forms import AdminForm
 
+from common.back_office import DayRange
 from common.identity import canonical_user_id
 from common.problems import Problem
 from wallet import adjustments
-from wallet.admin.pages import DayRange, LookOnly, link, page_of, signed
+from wallet.admin.pages import LookOnly, link, page_of, signed
 from wallet.forms import AdjustmentForm
 from wallet.models import Account, Adjustment
 

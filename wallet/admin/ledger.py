@@ -11,8 +11,9 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 
+from common.back_office import DayRange
 from common.identity import canonical_user_id
-from wallet.admin.pages import DayRange, LookOnly, ask, link, signed
+from wallet.admin.pages import LookOnly, ask, link, signed
 from wallet.export import csv_lines
 from wallet.models import Account, Entry
 
