@@ -51,4 +51,5 @@ def wsgi_application(
     return [answer]
 
 
-application = Threaded(wsgi_application, threads=8, body_limit=1_000_000)
+THREADS = int(os.environ.get("WEB_THREADS", "8"))
+application = Threaded(wsgi_application, threads=THREADS, body_limit=1_000_000)
