@@ -103,8 +103,8 @@ def database(url_name: str, embedded_name: str) -> dict[str, object]:
     options = {
         "connect_timeout": 5,
         "application_name": "accrue",
-        # Statements are bound and, from their second use, planned by the server: planning the
-        # ledger's statement costs more than running it (benchmarks/wallet.py).
+        # Statements are bound and, from their second use, planned by the server,
+        # which matters for a statement as long as the ledger's.
         "server_side_binding": True,
         "prepare_threshold": 2,
         **found.get("OPTIONS", {}),

@@ -57,8 +57,7 @@ class Posted:
         }
 
 
-# One round trip, and one row lock held no longer than the statement: measured against four
-# statements in a transaction it posts 2.5 times as many to one account (benchmarks/wallet.py).
+# One round trip, and one row lock held no longer than the statement.
 # The account is updated through the parameter, not through EXCLUDED: a proposed row with a
 # negative balance would be refused by its CHECK before the conflict is even seen.
 # clock_timestamp() is read with the account's lock held: later entries have later times.
