@@ -20,18 +20,26 @@ JOB_TABLES = (
     "procrastinate_jobs, procrastinate_events, procrastinate_periodic_defers, procrastinate_workers"
 )
 
+GUARDED_AGAINST_TRUNCATE = """
+SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal AND tgtype & 32 <> 0
+"""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _empty_append_only_tables_and_jobs() -> Iterator[None]:
-    """Between transactional tests the tables are truncated, which the ledger itself refuses, and
+    """Between transactional tests the tables are truncated, which some themselves refuse, and
     the queue's tables are not Django's to empty."""
     tear_down = TransactionTestCase._fixture_teardown
 
     def tear_down_all(case: Any) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE wallet_entry DISABLE TRIGGER USER")
+            cursor.execute(GUARDED_AGAINST_TRUNCATE)
+            guarded = [table for (table,) in cursor.fetchall()]
+            for table in guarded:
+                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
             tear_down(case)
-            cursor.execute("ALTER TABLE wallet_entry ENABLE TRIGGER USER")
+            for table in guarded:
+                cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
             cursor.execute(f"TRUNCATE {JOB_TABLES} RESTART IDENTITY CASCADE")
 
     TransactionTestCase._fixture_teardown = tear_down_all

@@ -1,8 +1,12 @@
-"""The demo world: each fixture is loaded once, whatever people change or delete later."""
+"""The demo world: each part is loaded once, whatever people change or delete later."""
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.core.serializers import deserialize
@@ -12,16 +16,32 @@ from common.models import LoadedFixture
 
 
 def load() -> Iterator[str]:
-    """Load the fixtures not yet loaded, by name, and yield their names."""
+    """Load the parts not yet loaded, by name, and yield their names."""
+    for name, load_part in parts():
+        with transaction.atomic():
+            _, is_new = LoadedFixture.objects.get_or_create(name=name)
+            is_loaded = is_new and load_part()
+        if is_loaded:
+            yield name
+
+
+def parts() -> Iterator[tuple[str, Callable[[], bool]]]:
+    """The fixtures, then what no fixture can say: what an app's `demo.load` makes of today."""
     for directory in settings.FIXTURE_DIRS:
         for path in sorted(Path(directory).glob("*.json")):
-            with transaction.atomic():
-                _, is_new = LoadedFixture.objects.get_or_create(name=path.name)
-                is_new = is_new and not is_there(path)
-                if is_new:
-                    call_command("loaddata", str(path), verbosity=0)
-            if is_new:
-                yield path.name
+            yield path.name, partial(load_fixture, path)
+    for app in apps.get_app_configs():
+        # Asked of the app's own folder: a library may have a module of that name for itself.
+        is_ours = Path(app.path).parent == settings.BASE_DIR
+        if is_ours and app.name != "common" and find_spec(f"{app.name}.demo"):
+            yield f"{app.name}.demo", importlib.import_module(f"{app.name}.demo").load
+
+
+def load_fixture(path: Path) -> bool:
+    if is_there(path):
+        return False
+    call_command("loaddata", str(path), verbosity=0)
+    return True
 
 
 def is_there(path: Path) -> bool:

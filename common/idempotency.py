@@ -1,16 +1,19 @@
-"""Idempotency keys: how they look, and when two bodies mean the same."""
+"""Idempotency keys: how they look, when two bodies mean the same, and the one answer they get."""
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.db import connection, transaction
 from rest_framework.request import Request
+from rest_framework.response import Response
 
+from common.models import KeyedAnswer
 from common.problems import InvalidInput, Problem, fault
 
 VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,200}")
@@ -58,3 +61,42 @@ def plain(value: object) -> str:
 
 
 CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=plain)
+
+CLAIM = """
+INSERT INTO common_keyedanswer (owner, key, fingerprint) VALUES (%s, %s, %s)
+ON CONFLICT (owner, key) DO NOTHING
+"""
+
+
+def answer_once(
+    *,
+    owner: str,
+    key: str | None,
+    meaning: Mapping[str, Any],
+    act: Callable[[], Any],
+    status: int = 201,
+) -> Response:
+    """The answer of `act` with this status, worked out once for each owner and key.
+
+    `act` returns a JSON body and runs in the transaction that keeps it, so a refusal it raises
+    leaves the key free. A retry that meets the first one still running waits for it; then it is
+    200 with the first body. `meaning` holds all that the request asks for, its target included;
+    raises KeyReused when the key had another one. Without a key, `act` just runs.
+    """
+    with transaction.atomic():
+        if key is None:
+            return Response(act(), status)
+        mark = fingerprint(meaning)
+        # The conflict waits for the other transaction; if that one fails, the key is ours.
+        with connection.cursor() as cursor:
+            cursor.execute(CLAIM, [owner, key, mark])
+            is_first = cursor.rowcount == 1
+        answers = KeyedAnswer.objects.filter(owner=owner, key=key)
+        if is_first:
+            body = act()
+            answers.update(body=body)
+            return Response(body, status)
+        first = answers.get()
+    if bytes(first.fingerprint) != mark:
+        raise KeyReused()
+    return Response(first.body, 200, headers={"Idempotent-Replayed": "true"})

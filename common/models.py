@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.utils import timezone
+from rest_framework.utils.encoders import JSONEncoder
 
 # Last use is a hint for staff who want to revoke: exact to the minute, so that a busy key does
 # not cost a write for every call.
@@ -107,3 +108,22 @@ class LoadedFixture(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class KeyedAnswer(models.Model):
+    """What a request with an idempotency key was answered first, and so is answered for ever."""
+
+    owner = models.CharField(max_length=110)
+    key = models.CharField(max_length=200)
+    fingerprint = models.BinaryField(max_length=32)
+    # Empty only inside the transaction that is still working the answer out.
+    body = models.JSONField(null=True, encoder=JSONEncoder)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "key"], name="common_keyedanswer_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.owner}: {self.key}"

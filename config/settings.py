@@ -51,6 +51,10 @@ INSTALLED_APPS = [
     "common",
     *(["wallet"] if IS_WALLET_HERE else []),
     "quizzes",
+    "benefits",
+    "clubs",
+    "usage",
+    "incentives",
 ]
 PROCRASTINATE_IMPORT_PATHS = [] if IS_WALLET_HERE else ["wallet.backends.http"]
 WORKER_HEARTBEAT = env.int("WORKER_HEARTBEAT", default=10)  # seconds, up to 30

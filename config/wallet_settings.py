@@ -4,7 +4,15 @@ from config.settings import *  # noqa: F403
 from config.settings import INSTALLED_APPS as ALL_APPS
 from config.settings import database, env
 
-ELSEWHERE = ("quizzes", "procrastinate.contrib.django", "wallet")
+ELSEWHERE = (
+    "quizzes",
+    "benefits",
+    "clubs",
+    "usage",
+    "incentives",
+    "procrastinate.contrib.django",
+    "wallet",
+)
 INSTALLED_APPS = [*(app for app in ALL_APPS if app not in ELSEWHERE), "wallet"]
 WALLET_BACKEND = "wallet.backends.local"
 IS_WALLET_HERE = True

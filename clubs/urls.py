@@ -1,0 +1,6 @@
+"""The clubs' routes, below /api/v1/."""
+
+from rest_framework.routers import SimpleRouter
+
+router = SimpleRouter(use_regex_path=False)
+urlpatterns = router.urls

@@ -1,0 +1,6 @@
+"""Usage routes, below /api/v1/usage."""
+
+from rest_framework.routers import SimpleRouter
+
+router = SimpleRouter(use_regex_path=False)
+urlpatterns = router.urls
