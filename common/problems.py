@@ -13,10 +13,10 @@ from django.core.exceptions import (
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, JsonResponse
 from rest_framework import exceptions
-from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from common.logs import request_id
+from common.renderers import JSONRenderer
 
 logger = logging.getLogger(__name__)
 
