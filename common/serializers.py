@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from rest_framework import serializers
@@ -16,11 +16,14 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
-            known = {name for name, field in self.fields.items() if not field.read_only}
-            unknown = {name: ["No such field."] for name in data if name not in known}
+            unknown = {name: ["No such field."] for name in data if name not in self.known}
             if unknown:
                 raise serializers.ValidationError(unknown, code="unknown-field")
         return super().to_internal_value(data)
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        return frozenset(name for name, field in self.fields.items() if not field.read_only)
 
     @classmethod
     def read(cls, data: Any) -> dict[str, Any]:
