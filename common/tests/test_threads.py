@@ -1,6 +1,7 @@
 """What the server does with requests that it cannot answer at once, or not at all."""
 
 import asyncio
+import gc
 import threading
 from types import SimpleNamespace
 
@@ -163,3 +164,13 @@ def test_an_error_outside_of_django_is_a_bare_500(caplog):
 
     assert ask(application, Protocol()) == [[(500, b"")]]
     assert "secret" in caplog.text
+
+
+def test_what_was_loaded_at_the_start_is_no_garbage_to_look_through():
+    thresholds = gc.get_threshold()
+    try:
+        Threaded(says(""), threads=1, body_limit=10).__rsgi_init__(None)
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
