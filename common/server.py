@@ -12,7 +12,10 @@ import logging
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
+
+from granian.rsgi import ProtocolClosed
 
 logger = logging.getLogger(__name__)
 
@@ -57,13 +60,13 @@ class Threaded:
         def wake(job: Future[None]) -> None:
             loop.call_soon_threadsafe(answered.set_result, None)
 
-        job = self.threads.submit(self.answer, environ, protocol, loop)
+        job = self.threads.submit(self.answer, environ, protocol)
         job.add_done_callback(wake)
         patience = loop.call_later(LONGEST_QUEUE, job.cancel)
         await answered
         patience.cancel()
         if job.cancelled():
-            self.answer({**environ, REFUSAL: 503}, protocol, loop)
+            self.answer({**environ, REFUSAL: 503}, protocol)
 
     async def read_body(self, environ: Environ, protocol: Any) -> None:
         body = bytearray()
@@ -80,7 +83,7 @@ class Threaded:
         environ["CONTENT_LENGTH"] = str(len(body))
         environ["wsgi.input"] = io.BytesIO(body)
 
-    def answer(self, environ: Environ, protocol: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def answer(self, environ: Environ, protocol: Any) -> None:
         status, headers = 500, []
 
         def start_response(line: str, pairs: list[tuple[str, str]], error: Any = None) -> None:
@@ -91,7 +94,7 @@ class Threaded:
             result = self.application(environ, start_response)
             try:
                 if getattr(result, "streaming", False):
-                    self.stream(result, protocol.response_stream(status, headers), loop)
+                    stream(result, protocol.response_stream(status, headers))
                 else:
                     protocol.response_bytes(status, headers, b"".join(result))
             finally:
@@ -101,14 +104,17 @@ class Threaded:
             logger.exception("Unexpected error outside of Django")
             protocol.response_empty(500, [])
 
-    def stream(
-        self, chunks: Iterable[bytes], transport: Any, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        async def send(chunk: bytes) -> None:
-            await transport.send_bytes(chunk)
 
+def stream(chunks: Iterable[bytes], transport: Any) -> None:
+    """Hand each chunk over as it comes, until the reader leaves.
+
+    granian takes a chunk at once, from any thread, and keeps what the reader is too slow for: he
+    holds no thread, and a stream that nobody reads takes as much memory as it is long.
+    """
+    with suppress(ProtocolClosed):
         for chunk in chunks:
-            asyncio.run_coroutine_threadsafe(send(chunk), loop).result()
+            for _ in transport.send_bytes(chunk).__await__():
+                raise RuntimeError("granian wants us to wait, which this thread cannot")
 
 
 def environ_of(scope: Any) -> Environ:

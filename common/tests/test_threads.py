@@ -6,6 +6,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from granian.rsgi import ProtocolClosed
 
 from common import server
 from common.idempotency import VISIBLE_ASCII
@@ -156,6 +157,38 @@ def test_a_stream_is_sent_as_it_comes_and_closed():
     assert ask(lambda environ, start: start("206 Some", []) or stream, protocol) == [[(206, None)]]
     assert protocol.sent == [b"a", b"b", b"c"]
     assert stream.is_closed
+
+
+def test_a_stream_ends_when_its_reader_leaves_and_that_is_no_error(caplog):
+    class Leaver(Protocol):
+        def response_stream(self, status, headers):
+            async def send_bytes(chunk):
+                if len(self.sent) == 2:
+                    raise ProtocolClosed
+                self.sent.append(chunk)
+
+            return SimpleNamespace(send_bytes=send_bytes)
+
+    def chunks():
+        try:
+            for _ in range(100):
+                yield b"a"
+        finally:
+            closed.append(True)
+
+    class Stream:
+        streaming = True
+
+        def __init__(self):
+            self.chunks = chunks()
+            self.close = self.chunks.close
+
+        def __iter__(self):
+            return self.chunks
+
+    closed, leaver = [], Leaver()
+    assert ask(lambda environ, start: start("200 OK", []) or Stream(), leaver) == [[]]
+    assert (leaver.sent, closed, caplog.records) == ([b"a", b"a"], [True], [])
 
 
 def test_an_error_outside_of_django_is_a_bare_500(caplog):
