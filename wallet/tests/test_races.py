@@ -92,13 +92,14 @@ def test_of_parallel_corrections_of_one_entry_one_counts():
 
 def test_opposite_transfers_end_whole_or_not_at_all():
     """Two callers move coins between the same accounts, each in a transaction of its own, and
-    lock them in opposite order: PostgreSQL ends one, whose caller tries again."""
+    lock them in opposite order: PostgreSQL ends one, whose caller tries again, and may be there
+    before the other one has woken up."""
     post("alice", 100)
     post("bob", 100, BOB)
     half_way = Barrier(2)
 
     def transfer(key, giver, taker):
-        for attempt in range(3):
+        for attempt in range(10):
             try:
                 with transaction.atomic():
                     post(f"{key} from", -30, giver)
@@ -111,7 +112,7 @@ def test_opposite_transfers_end_whole_or_not_at_all():
         raise AssertionError("never came to an end")
 
     attempts = at_once([partial(transfer, "1", ALICE, BOB), partial(transfer, "2", BOB, ALICE)])
-    assert sorted(attempts) == [0, 1]
+    assert max(attempts) >= 1
     assert Account.objects.balance_of(ALICE) == Account.objects.balance_of(BOB) == 100
     assert Entry.objects.count() == 6
     assert_all_adds_up()
