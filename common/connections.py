@@ -11,7 +11,7 @@ from django.dispatch import receiver
 
 # Each of Django's own receivers goes through all connections, and these three do nothing here:
 # old connections are closed when a request ends, statements are kept with DEBUG only, and no
-# cache of ours is to be closed. Without them a posting takes a tenth less of the server's time.
+# cache of ours is to be closed.
 request_started.disconnect(close_old_connections)
 request_finished.disconnect(close_caches)
 if not settings.DEBUG:
