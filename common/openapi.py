@@ -72,7 +72,8 @@ class GatewayUserScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
 
 class GatewayScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "common.identity.Gateway"
-    name = "gatewaySecret"
+    # Not "gatewaySecret": spectacular warns of one name for two classes.
+    name = "gateway"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> Any:
         return SECRET

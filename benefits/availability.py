@@ -1,0 +1,72 @@
+"""Which benefits a person may use at a given instant, and when the others come back."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from benefits.recurrence import SPANS, sql
+from common.problems import NotFound
+
+SPAN = sql(SPANS)
+
+# Whether venue and person are there is asked in the same query: with both there is always a row.
+# One look into the index for each benefit, however many uses the person has.
+BLOCKED = f"""
+EXISTS (
+    SELECT FROM benefit_usage
+    WHERE person_id = %(person)s AND benefit_id = benefit.id
+      AND usage_timestamp > %(at)s::timestamptz - {SPAN}
+      AND usage_timestamp <= %(at)s::timestamptz
+)
+"""  # the only thing put in is a constant
+
+AVAILABLE = f"""
+SELECT id, title, recurrence
+FROM (VALUES (1)) AS always
+LEFT JOIN benefit ON venue_id = %(venue)s AND NOT {BLOCKED}
+WHERE EXISTS (SELECT FROM venue WHERE id = %(venue)s)
+  AND EXISTS (SELECT FROM person WHERE id = %(person)s)
+ORDER BY id
+"""  # noqa: S608
+
+OFFERS = f"""
+SELECT id, title, recurrence, NOT {BLOCKED},
+       benefits_available_at(%(person)s, id, {SPAN}, %(at)s)
+FROM (VALUES (1)) AS always
+LEFT JOIN benefit ON venue_id = %(venue)s
+WHERE EXISTS (SELECT FROM venue WHERE id = %(venue)s)
+  AND EXISTS (SELECT FROM person WHERE id = %(person)s)
+ORDER BY id
+"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A benefit as it is for one person: `is_available` by the uses up to the instant asked for,
+    `available_at` when a recording first succeeds, which also later uses may forbid."""
+
+    id: int
+    title: str
+    recurrence: str
+    is_available: bool
+    available_at: datetime
+
+
+def available(*, person: int, venue: int, at: datetime) -> list[tuple[int, str, str]]:
+    """Id, title and recurrence of what the person may use, by id. Raises NotFound."""
+    return answered(AVAILABLE, person, venue, at)
+
+
+def offers(*, person: int, venue: int, at: datetime) -> list[Offer]:
+    """Every benefit of the venue, by id. Raises NotFound when person or venue is unknown."""
+    return [Offer(*row) for row in answered(OFFERS, person, venue, at)]
+
+
+def answered(statement: str, person: int, venue: int, at: datetime) -> list[tuple[int, str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"person": person, "venue": venue, "at": at})
+        rows = cursor.fetchall()
+    if not rows:
+        raise NotFound()
+    return [row for row in rows if row[0] is not None]

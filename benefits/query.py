@@ -1,0 +1,56 @@
+"""The parameters of a query, read strictly; every fault is named at once."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.http import QueryDict
+from rest_framework.exceptions import ValidationError
+
+from common.identity import LARGEST_BIGINT
+from common.problems import Fault, InvalidInput, fault
+from common.serializers import Instant
+
+INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
+INSTANT = Instant()
+
+
+def identifier(text: str) -> int:
+    """A bigint as PostgreSQL has it: whoever loads rows by SQL chooses the ids."""
+    if not INTEGER.fullmatch(text) or not -LARGEST_BIGINT - 1 <= int(text) <= LARGEST_BIGINT:
+        raise ValidationError("An integer of at most 64 bits.")
+    return int(text)
+
+
+def instant(text: str) -> datetime:
+    return INSTANT.to_internal_value(text)
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "personId": identifier,
+    "venueId": identifier,
+    "timestamp": instant,
+}
+OPTIONAL = {"timestamp"}
+
+
+def read(query: QueryDict, *names: str) -> list[Any]:
+    """The values in the order of `names`, None for an absent timestamp. Raises InvalidInput."""
+    found: dict[str, Any] = dict.fromkeys(names)
+    faults: list[Fault] = []
+    for name, values in query.lists():
+        if name not in found:
+            faults.append(fault(f"/{name}", "unknown-parameter", "No such parameter."))
+        elif len(values) > 1:
+            faults.append(fault(f"/{name}", "repeated", "Given more than once."))
+        else:
+            try:
+                found[name] = READERS[name](values[0])
+            except ValidationError as error:
+                faults.append(fault(f"/{name}", "invalid", error.detail[0]))  # type: ignore[index]
+    missing = [name for name in names if name not in query and name not in OPTIONAL]
+    faults += [fault(f"/{name}", "required", "This parameter is required.") for name in missing]
+    if faults:
+        raise InvalidInput(*faults)
+    return list(found.values())
