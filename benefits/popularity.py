@@ -17,36 +17,34 @@ BEST = 3
 # ends cut are settled by their first and last use where these are on one side; else the raw uses
 # of that day are counted, and only of benefits that could still be among the best.
 TOP = f"""
-WITH kept AS (
-    SELECT benefit_id, uses AS certain, 0 AS cut_first, 0 AS cut_last
-    FROM benefits_activity
-    WHERE days = {BLOCK} AND starts_on >= %(first_block)s AND starts_on < %(last_block)s {{only}}
-  UNION ALL
-    SELECT benefit_id, uses, 0, 0
-    FROM benefits_activity
-    WHERE days = 1 AND starts_on > %(first)s AND starts_on < %(first_block)s {{only}}
-  UNION ALL
-    SELECT benefit_id, uses, 0, 0
-    FROM benefits_activity
-    WHERE days = 1 AND starts_on >= %(last_block)s AND starts_on < %(last)s {{only}}
-  UNION ALL
-    SELECT benefit_id,
-           CASE WHEN first_at >= %(start)s THEN uses ELSE 0 END,
-           CASE WHEN first_at < %(start)s AND last_at >= %(start)s THEN uses ELSE 0 END,
-           0
-    FROM benefits_activity
-    WHERE days = 1 AND starts_on = %(first)s {{only}}
-  UNION ALL
-    SELECT benefit_id,
-           CASE WHEN last_at <= %(now)s THEN uses ELSE 0 END,
-           0,
-           CASE WHEN last_at > %(now)s AND first_at <= %(now)s THEN uses ELSE 0 END
-    FROM benefits_activity
-    WHERE days = 1 AND starts_on = %(last)s {{only}}
+WITH whole AS (
+    SELECT benefit_id, sum(uses) AS uses FROM (
+        SELECT benefit_id, uses FROM benefits_activity
+        WHERE days = {BLOCK}
+          AND starts_on >= %(first_block)s AND starts_on < %(last_block)s {{only}}
+      UNION ALL
+        SELECT benefit_id, uses FROM benefits_activity
+        WHERE days = 1 AND starts_on > %(first)s AND starts_on < %(first_block)s {{only}}
+      UNION ALL
+        SELECT benefit_id, uses FROM benefits_activity
+        WHERE days = 1 AND starts_on >= %(last_block)s AND starts_on < %(last)s {{only}}
+    ) AS spans GROUP BY benefit_id
 ), counted AS (
-    SELECT benefit_id, sum(certain) AS certain,
-           sum(cut_first) AS cut_first, sum(cut_last) AS cut_last
-    FROM kept GROUP BY benefit_id
+    SELECT benefit_id, sum(certain)::bigint AS certain,
+           sum(cut_first)::bigint AS cut_first, sum(cut_last)::bigint AS cut_last
+    FROM (
+        SELECT benefit_id, uses AS certain, 0 AS cut_first, 0 AS cut_last FROM whole
+      UNION ALL
+        SELECT benefit_id, CASE WHEN first_at >= %(start)s THEN uses ELSE 0 END,
+               CASE WHEN first_at < %(start)s THEN uses ELSE 0 END, 0
+        FROM benefits_activity
+        WHERE days = 1 AND starts_on = %(first)s AND last_at >= %(start)s {{only}}
+      UNION ALL
+        SELECT benefit_id, CASE WHEN last_at <= %(now)s THEN uses ELSE 0 END,
+               0, CASE WHEN last_at > %(now)s THEN uses ELSE 0 END
+        FROM benefits_activity
+        WHERE days = 1 AND starts_on = %(last)s AND first_at <= %(now)s {{only}}
+    ) AS parts GROUP BY benefit_id
 ), ranked AS (
     SELECT counted.*, venue_id,
            coalesce(nth_value(certain, {BEST}) OVER (
@@ -54,7 +52,7 @@ WITH kept AS (
                ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
            ), 0) AS enough
     FROM counted JOIN benefit ON benefit.id = benefit_id
-), exact AS (
+), exact AS MATERIALIZED (
     SELECT venue_id, benefit_id, certain
         + CASE WHEN cut_first = 0 THEN 0 ELSE (
               SELECT count(*) FROM benefit_usage AS used
@@ -70,7 +68,7 @@ WITH kept AS (
 ), best AS (
     SELECT venue_id, benefit_id, uses,
            row_number() OVER (PARTITION BY venue_id ORDER BY uses DESC, benefit_id) AS place
-    FROM exact WHERE uses > 0
+    FROM exact
 )
 SELECT venue.id, benefit_id, uses
 FROM venue LEFT JOIN best ON venue_id = venue.id AND place <= {BEST}

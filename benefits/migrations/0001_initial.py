@@ -159,8 +159,8 @@ BEGIN
     SELECT CASE recurrence WHEN 'day' THEN interval '24 hours'
                            WHEN 'week' THEN interval '168 hours'
                            WHEN 'month' THEN interval '720 hours' END
-    INTO span FROM benefit WHERE benefit.id = what;
-    IF span IS NULL OR NOT EXISTS (SELECT FROM person WHERE person.id = who) THEN
+    INTO span FROM benefit, person WHERE benefit.id = what AND person.id = who;
+    IF span IS NULL THEN
         outcome := 'unknown';
         RETURN;
     END IF;

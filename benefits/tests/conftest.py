@@ -1,0 +1,28 @@
+"""A till behind the gateway, and a clock to set."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from benefits.tests.factories import NOW
+
+
+@pytest.fixture
+def till() -> APIClient:
+    return APIClient()
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    def set_clock(now: datetime) -> None:
+        monkeypatch.setattr(timezone, "now", lambda: now)
+
+    return set_clock
+
+
+@pytest.fixture
+def at_now(set_clock: Callable[[datetime], None]) -> None:
+    set_clock(NOW)
