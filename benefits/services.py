@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 
 from benefits.models import BenefitUsage, Reversal
 from benefits.recurrence import CLOCK_SKEW
-from common.problems import InvalidInput, NotFound, Problem, Unavailable, fault
+from common.problems import InvalidInput, NotFound, Problem, fault
 
-TRIES = 3
+RECORD = "SELECT outcome, id, available_at FROM benefits_record_use(%s, %s, %s)"
 
 
 class BenefitNotAvailable(Problem):
@@ -33,7 +33,10 @@ def record_use(*, benefit: int, person: int, at: datetime, now: datetime) -> dic
         raise InvalidInput(
             fault("/usageTimestamp", "in-the-future", "More than 5 minutes in the future.")
         )
-    outcome, id, available_at = recorded(person, benefit, at)
+    # One round trip: the database locks, looks and writes.
+    with connection.cursor() as cursor:
+        cursor.execute(RECORD, [person, benefit, at])
+        outcome, id, available_at = cursor.fetchone()
     if outcome == "unknown":
         raise NotFound()
     if outcome == "taken":
@@ -45,23 +48,6 @@ def record_use(*, benefit: int, person: int, at: datetime, now: datetime) -> dic
         "usageTimestamp": at,
         "availableAt": available_at,
     }
-
-
-def recorded(person: int, benefit: int, at: datetime) -> tuple[str, int, datetime]:
-    """One round trip: the database locks, looks and writes (benefits_record_use)."""
-    for _ in range(TRIES):
-        try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT outcome, id, available_at FROM benefits_record_use(%s, %s, %s)",
-                    [person, benefit, at],
-                )
-                return cursor.fetchone()
-        except IntegrityError as error:
-            # Somebody is loading rows with ids that the sequence has not passed yet.
-            if error.__cause__.diag.constraint_name != "benefit_usage_pkey":
-                raise
-    raise Unavailable()
 
 
 @transaction.atomic

@@ -173,8 +173,14 @@ BEGIN
         available_at := benefits_available_at(who, what, span, at);
         RETURN;
     END IF;
-    INSERT INTO benefit_usage (person_id, benefit_id, usage_timestamp) VALUES (who, what, at)
-    RETURNING benefit_usage.id INTO id;
+    LOOP
+        INSERT INTO benefit_usage (person_id, benefit_id, usage_timestamp) VALUES (who, what, at)
+        ON CONFLICT ON CONSTRAINT benefit_usage_pkey DO NOTHING
+        RETURNING benefit_usage.id INTO id;
+        EXIT WHEN id IS NOT NULL;
+        -- Others chose this id, and came past the triggers.
+        PERFORM setval('benefit_usage_id_seq', max(benefit_usage.id)) FROM benefit_usage;
+    END LOOP;
     outcome := 'recorded';
     available_at := CASE WHEN nearest IS NULL THEN at + span
                     ELSE benefits_available_at(who, what, span, at) END;

@@ -1,0 +1,269 @@
+"""What is kept beside the uses stays right, however rows come, change and go."""
+
+import json
+import random
+from collections import defaultdict
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError, connection, transaction
+
+from benefits import activity
+from benefits.models import Activity, Benefit, BenefitUsage, Person, Venue
+from benefits.recurrence import IDLE, SPANS, Recurrence, sql
+from benefits.tests.factories import NOW, TICK, benefit, iso, person, used
+from common.tests.races import at_once
+
+DAY = timedelta(hours=24)
+
+
+@pytest.fixture
+def world(db):
+    """Three benefits and two persons."""
+    person(), person("Bob")
+    return [benefit(title=title) for title in ("Coffee", "Tea", "Sauna")]
+
+
+def execute(statement, *parameters):
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters or None)
+        return cursor.rowcount
+
+
+def proved():
+    """The kept rows, by benefit, days and first day: those that plain Python makes of the uses."""
+    expected = defaultdict(list)
+    for use in BenefitUsage.objects.all():
+        for days in (activity.BLOCK, 1):
+            day = use.usage_timestamp.date()
+            first = day - timedelta(days=(day.toordinal() - 1) % days)
+            expected[use.benefit_id, days, first].append(use.usage_timestamp)
+    kept = {
+        (each.benefit_id, each.days, each.starts_on): (each.uses, each.first_at, each.last_at)
+        for each in Activity.objects.all()
+    }
+    assert kept == {key: (len(at), min(at), max(at)) for key, at in expected.items()}
+    assert list(activity.discrepancies()) == []
+    return kept
+
+
+def random_moment(source):
+    return NOW - timedelta(microseconds=source.randrange(40 * 24 * 3600 * 10**6))
+
+
+def test_any_sequence_of_statements_leaves_it_right(world):
+    source = random.Random(5)
+    persons = list(Person.objects.values_list("pk", flat=True))
+    for _ in range(150):
+        uses = list(BenefitUsage.objects.values_list("pk", flat=True))
+        some = source.sample(uses, min(len(uses), source.randrange(1, 6)))
+        match source.randrange(7):
+            case 0 | 1 | 2:
+                BenefitUsage.objects.bulk_create(
+                    BenefitUsage(
+                        person_id=source.choice(persons),
+                        benefit=source.choice(world),
+                        usage_timestamp=random_moment(source),
+                    )
+                    for _ in range(source.randrange(1, 12))
+                )
+            case 3:
+                execute("DELETE FROM benefit_usage WHERE id = ANY(%s)", some)
+            case 4:
+                moment = random_moment(source)
+                BenefitUsage.objects.filter(pk__in=some).update(usage_timestamp=moment)
+            case 5:
+                BenefitUsage.objects.filter(pk__in=some).update(benefit=source.choice(world))
+            case 6:
+                execute(
+                    "UPDATE benefit_usage SET usage_timestamp = usage_timestamp"
+                    " + make_interval(hours => %s), person_id = %s WHERE id = ANY(%s)",
+                    source.randrange(-30, 30),
+                    source.choice(persons),
+                    some,
+                )
+        proved()
+    assert Activity.objects.exists()
+
+
+def test_copy_counts_like_a_recording(world):
+    alice = Person.objects.first().pk
+    rows = [(10**9 + n, alice, world[n % 2].pk, NOW - n * DAY / 3) for n in range(300)]
+    with connection.cursor() as cursor:
+        columns = "(id, person_id, benefit_id, usage_timestamp)"
+        with cursor.copy(f"COPY benefit_usage {columns} FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    assert sum(uses for (_, days, _), (uses, *_) in proved().items() if days == 1) == 300
+    used(world[0], NOW)
+    assert BenefitUsage.objects.latest("pk").pk == 10**9 + 300
+
+
+def test_plain_sql_needs_only_the_columns_of_the_data(db):
+    for table in ("venue", "person", "benefit", "benefit_usage"):
+        execute(f"ALTER SEQUENCE {table}_id_seq RESTART")
+    execute("INSERT INTO venue (id, name) VALUES (7, 'Gym')")
+    execute("INSERT INTO person (id, name) VALUES (7, 'Alice')")
+    execute("INSERT INTO benefit (id, venue_id, title, recurrence) VALUES (7, 7, 'Sauna', 'week')")
+    execute("INSERT INTO benefit VALUES (8, 7, 'Towel', 'day', now())")
+    execute("INSERT INTO benefit_usage VALUES (7, 7, 7, now()), (9, 7, 8, now())")
+    assert Benefit.objects.get(pk=7).created_at is not None
+    assert len(proved()) == 4
+    for model, highest in ((Venue, 7), (Person, 7), (Benefit, 8), (BenefitUsage, 9)):
+        sequence = f"{model._meta.db_table}_id_seq"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT nextval('{sequence}')")
+            assert cursor.fetchone() == (highest + 1,)
+
+
+def test_loaddata_counts_like_a_recording(db, tmp_path):
+    def row(model, pk, **fields):
+        return {"model": f"benefits.{model}", "pk": pk, "fields": fields}
+
+    document = [
+        row("benefitusage", 3, person=4, benefit=5, usage_timestamp=iso(NOW)),
+        row("benefitusage", 4, person=4, benefit=5, usage_timestamp=iso(NOW - DAY)),
+        row("benefit", 5, venue=6, title="Coffee", recurrence="day"),
+        row("person", 4, name="Alice"),
+        row("venue", 6, name="Gym"),
+    ]
+    path = tmp_path / "world.json"
+    for _ in range(2):  # loading it again changes nothing
+        path.write_text(json.dumps(document))
+        call_command("loaddata", str(path), verbosity=0)
+        assert sum(uses for (_, days, _), (uses, *_) in proved().items() if days == 1) == 2
+        assert Benefit.objects.get().created_at is not None
+    document[0]["fields"]["usage_timestamp"] = iso(NOW - 20 * DAY)
+    path.write_text(json.dumps(document))
+    call_command("loaddata", str(path), verbosity=0)
+    proved()
+
+
+def test_what_pg_dump_wrote_is_restored_with_an_empty_search_path(world):
+    execute("SET LOCAL search_path TO ''")
+    execute(
+        "INSERT INTO public.benefit_usage (person_id, benefit_id, usage_timestamp)"
+        " SELECT id, %s, now() FROM public.person",
+        world[0].pk,
+    )
+    execute("UPDATE public.benefit_usage SET usage_timestamp = usage_timestamp - interval '40 day'")
+    execute(
+        "DELETE FROM public.benefit_usage WHERE id = (SELECT max(id) FROM public.benefit_usage)"
+    )
+    execute("SET LOCAL search_path TO public")
+    assert len(proved()) == 2
+
+
+def test_uses_of_other_zones_fall_on_utc_days(world):
+    execute("SET LOCAL TIME ZONE 'Pacific/Auckland'")
+    used(world[0], NOW, NOW - TICK)
+    execute("SET LOCAL TIME ZONE 'UTC'")
+    assert len([days for _, days, _ in proved() if days == 1]) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_emptied_together_or_alone_nothing_is_left():
+    person()
+    used(benefit(), NOW)
+    execute("TRUNCATE benefit_usage")
+    proved()
+    used(benefit(), NOW)
+    execute("TRUNCATE benefits_activity, benefit_usage")
+    proved()
+    used(benefit(), NOW)
+    execute("TRUNCATE venue CASCADE")
+    proved()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writers_at_once_lose_nothing():
+    alice, coffee = person(), benefit()
+    first, last = NOW - DAY / 2, NOW - DAY / 4
+    used(coffee, first, last)
+    doomed = BenefitUsage.objects.get(usage_timestamp=first)
+
+    def add(number):
+        used(coffee, *(NOW - DAY / 3 - n * DAY for n in range(number % 3 + 1)), by=alice)
+
+    def move():
+        BenefitUsage.objects.filter(usage_timestamp=last).update(usage_timestamp=NOW - 3 * DAY)
+
+    calls = [lambda number=number: add(number) for number in range(12)]
+    outcomes = at_once([*calls, doomed.delete, move])
+    assert not [each for each in outcomes if isinstance(each, Exception)]
+    proved()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_first_use_deleted_while_an_earlier_one_arrives_is_right():
+    alice, coffee = person(), benefit()
+    for _ in range(10):
+        used(coffee, NOW - DAY / 2)
+        at_once(
+            [
+                lambda: BenefitUsage.objects.filter(usage_timestamp=NOW - DAY / 2).delete(),
+                lambda: used(coffee, NOW - DAY / 2 - TICK, by=alice),
+                lambda: used(coffee, NOW - DAY / 2 - 2 * TICK, by=alice),
+            ]
+        )
+        proved()
+        BenefitUsage.objects.all().delete()
+        proved()
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "9999-01-01 UTC", "0044-03-15 UTC BC"])
+def test_what_no_json_could_say_is_refused(world, moment):
+    for statement in (
+        "INSERT INTO benefit_usage (person_id, benefit_id, usage_timestamp)"
+        f" SELECT id, {world[0].pk}, %s FROM person",
+        "UPDATE benefit SET created_at = %s",
+    ):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            execute(statement, moment)
+
+
+def test_a_recurrence_is_one_of_three(world):
+    with pytest.raises(IntegrityError):
+        execute("UPDATE benefit SET recurrence = 'year'")
+
+
+# Proof and repair
+
+
+@pytest.fixture
+def broken(world):
+    """Rows that came past the triggers, as a replica's or a restore's do."""
+    used(world[0], NOW, NOW - DAY)
+    execute("SET LOCAL session_replication_role = replica")
+    used(world[1], NOW)
+    BenefitUsage.objects.filter(usage_timestamp=NOW - DAY).update(usage_timestamp=NOW - 2 * DAY)
+    execute("SET LOCAL session_replication_role = origin")
+    return world
+
+
+def test_the_proof_names_benefit_and_days(broken, capsys):
+    with pytest.raises(CommandError, match="rebuild_activity"):
+        call_command("verify_activity")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith(f"benefit {broken[0].pk}, 16 days from 2026-06-")
+    assert "kept 1 from 2026-06-30" in lines[1] or "kept nothing" in lines[1]
+
+
+def test_rebuilding_mends_it(broken, capsys):
+    call_command("rebuild_activity")
+    call_command("verify_activity")
+    assert "adds up" in capsys.readouterr().out
+    proved()
+
+
+@pytest.mark.django_db
+def test_the_database_means_by_a_recurrence_what_python_means():
+    with connection.cursor() as cursor:
+        for each in Recurrence:
+            cursor.execute(
+                f"SELECT {sql(SPANS)}, {sql(IDLE)} FROM (VALUES (%s)) AS benefit (recurrence)",
+                [each.value],
+            )
+            assert cursor.fetchone() == (each.span, each.idle)
