@@ -1,0 +1,145 @@
+"""How a venue does: its best benefits, its days and its silences, to be seen at a glance."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+
+from benefits import idleness, popularity
+from benefits.idleness import Period
+from benefits.models import Activity, Benefit, Venue
+from benefits.recurrence import WINDOW, Recurrence
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A stretch of the window; where it lies in it and how long, in percent."""
+
+    left: str
+    width: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One benefit on the time line; `idle_days` when it lies idle now."""
+
+    benefit: Benefit
+    unborn: Bar | None
+    silences: list[Bar]
+    idle_days: int
+    worth_a_word: int
+
+
+def performance_page(admin: ModelAdmin, request: HttpRequest, venue_id: int) -> HttpResponse:
+    if not admin.has_view_permission(request):
+        raise PermissionDenied
+    venue = get_object_or_404(Venue, pk=venue_id)
+    now = timezone.now()
+    benefits = {each.pk: each for each in venue.benefits.order_by("title", "id")}
+    best = popularity.top_of(venue.pk, now=now)
+    days = uses_by_day(venue, now)
+    silences = dict(idleness.inactivity(venue=venue.pk, now=now))
+    rows = [row(each, silences.get(each.pk, []), now) for each in benefits.values()]
+    request.current_app = admin.admin_site.name
+    context: dict[str, Any] = {
+        **admin.admin_site.each_context(request),
+        "opts": admin.opts,
+        "original": venue,
+        "title": f"How {venue} does",
+        "uses": f"{sum(days.values()):,}",
+        "benefit_count": len(benefits),
+        "idle_now": [each for each in rows if each.idle_days],
+        "best": [
+            {
+                "title": benefits[each.benefit_id].title,
+                "uses": f"{each.uses:,}",
+                "width": percent(each.uses / best[0].uses),
+            }
+            for each in best
+        ],
+        "chart": chart(days),
+        "rows": rows,
+        "months": months(now),
+        "may_change": admin.has_change_permission(request, venue),
+        "may_see_uses": request.user.has_perm("benefits.view_benefitusage"),
+        "uses_url": f"{reverse('admin:benefits_benefitusage_changelist')}"
+        f"?benefit__venue__id__exact={venue.pk}",
+    }
+    return TemplateResponse(request, "admin/benefits/performance.html", context)
+
+
+def uses_by_day(venue: Venue, now: datetime) -> dict[Any, int]:
+    """Of every UTC day that the window touches, as the kept figures say."""
+    first, last = (moment.astimezone(UTC).date() for moment in (now - WINDOW, now))
+    kept = Activity.objects.filter(
+        benefit__venue=venue, days=1, starts_on__gte=first, starts_on__lte=last
+    )
+    found = dict(kept.values_list("starts_on").annotate(Sum("uses")))
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    return {day: found.get(day, 0) for day in days}
+
+
+def chart(days: dict[Any, int]) -> str:
+    data = {
+        "labels": [f"{day:%-d %b}" for day in days],
+        "datasets": [
+            {
+                "data": list(days.values()),
+                "backgroundColor": "var(--color-primary-500)",
+                "displayYAxis": True,
+                "maxTicksXLimit": 13,
+            }
+        ],
+    }
+    return json.dumps(data)
+
+
+def row(benefit: Benefit, periods: list[Period], now: datetime) -> Row:
+    start = now - WINDOW
+    idle = Recurrence(benefit.recurrence).idle
+    born = min(benefit.created_at, now)
+    is_young = born > start
+    return Row(
+        benefit=benefit,
+        unborn=bar(Period(start, born), now, "not offered yet") if is_young else None,
+        silences=[bar(each, now, "nobody used it") for each in periods],
+        idle_days=(now - periods[-1].since).days if periods and periods[-1].until == now else 0,
+        worth_a_word=idle.days,
+    )
+
+
+def bar(period: Period, now: datetime, words: str) -> Bar:
+    since, until = period
+    days = (until - since).days
+    length = f"{days} day{'s' if days != 1 else ''}"
+    return Bar(
+        left=percent((since - (now - WINDOW)) / WINDOW),
+        width=percent((until - since) / WINDOW),
+        words=f"{since:%-d %b} to {until:%-d %b}, {length}: {words}",
+    )
+
+
+def months(now: datetime) -> list[dict[str, str]]:
+    """The first of each month inside the window, for the scale."""
+    first = (now - WINDOW).astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    marks = []
+    while (first := (first + timedelta(days=31)).replace(day=1)) <= now:
+        left = (first - (now - WINDOW)) / WINDOW
+        if left < 0.97:  # no room for its name
+            marks.append({"left": percent(left), "name": f"{first:%b}"})
+    return marks
+
+
+def percent(share: float) -> str:
+    """For CSS, whatever the language."""
+    return f"{100 * share:.2f}%"
