@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -173,7 +173,8 @@ def execute(statement: str, parameters: list[Any] | None = None) -> None:
 def fetch(statement: str, parameters: dict[str, Any]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.fetchall()
+        rows: list[Any] = cursor.fetchall()
+        return rows
 
 
 def milliseconds(call: Callable[[], Any], times: int = 1) -> float:
@@ -228,20 +229,26 @@ def availabilities(now: datetime) -> None:
     heading("Benefits: available, in µs (ours : the best lateral statement)")
     for label, person in (("anybody", None), (f"one with {uses_of(BUSIEST):,} uses", BUSIEST)):
         ours, rival = asked(now, person), asked(now, person)
-        for _ in range(50):
-            one, other = next(ours), next(rival)
-            assert availability.available(**one) == fetch(LATERAL_LAST, other)
+        assert all(answer(ours) == answer_laterally(rival) for _ in range(50))
         ratio(
             f"available : lateral, {label}",
-            lambda ours=ours: microseconds(lambda: availability.available(**next(ours))),
-            lambda rival=rival: microseconds(lambda: fetch(LATERAL_LAST, next(rival))),
+            partial(microseconds, partial(answer, ours)),
+            partial(microseconds, partial(answer_laterally, rival)),
         )
     questions = asked(now, None)
     usual("a query for each benefit", lambda: each_benefit(**next(questions)), times=50)
     usual("Max(filter=…) over a join", lambda: joined(**next(questions)), times=50)
 
 
-def asked(now: datetime, person: int | None) -> Any:
+def answer(questions: Iterator[dict[str, Any]]) -> Any:
+    return availability.available(**next(questions))
+
+
+def answer_laterally(questions: Iterator[dict[str, Any]]) -> Any:
+    return fetch(LATERAL_LAST, next(questions))
+
+
+def asked(now: datetime, person: int | None) -> Iterator[dict[str, Any]]:
     """The same questions in the same order each time."""
     source = random.Random(7)
     while True:

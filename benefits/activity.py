@@ -49,7 +49,8 @@ def rebuild() -> int:
         cursor.execute("LOCK TABLE benefit_usage IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute("TRUNCATE benefits_activity")
         cursor.execute(REBUILD)
-        return cursor.rowcount
+        made: int = cursor.rowcount
+        return made
 
 
 def discrepancies() -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -56,7 +57,8 @@ class Offer:
 
 def available(*, person: int, venue: int, at: datetime) -> list[tuple[int, str, str]]:
     """Id, title and recurrence of what the person may use, by id. Raises NotFound."""
-    return answered(AVAILABLE, person, venue, at)
+    found: list[tuple[int, str, str]] = answered(AVAILABLE, person, venue, at)
+    return found
 
 
 def offers(*, person: int, venue: int, at: datetime) -> list[Offer]:
@@ -64,7 +66,7 @@ def offers(*, person: int, venue: int, at: datetime) -> list[Offer]:
     return [Offer(*row) for row in answered(OFFERS, person, venue, at)]
 
 
-def answered(statement: str, person: int, venue: int, at: datetime) -> list[tuple[int, str, str]]:
+def answered(statement: str, person: int, venue: int, at: datetime) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(statement, {"person": person, "venue": venue, "at": at})
         rows = cursor.fetchall()

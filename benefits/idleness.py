@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -45,7 +45,7 @@ class Period(NamedTuple):
 def inactivity(*, venue: int, now: datetime) -> list[tuple[int, list[Period]]]:
     """Each benefit that was idle, by id, with its periods in order. Raises NotFound."""
     start = now - WINDOW
-    parameters = {
+    parameters: dict[str, Any] = {
         "venue": venue,
         "start": start,
         "now": now,

@@ -128,4 +128,5 @@ def midnight(day: date) -> datetime:
 def fetched(statement: str, parameters: dict[str, Any]) -> list[tuple[int, int, int]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.fetchall()
+        rows: list[tuple[int, int, int]] = cursor.fetchall()
+        return rows

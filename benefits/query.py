@@ -9,7 +9,7 @@ from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 
 from common.identity import LARGEST_BIGINT
-from common.problems import Fault, InvalidInput, fault
+from common.problems import Fault, InvalidInput, fault, faults_of
 from common.serializers import Instant
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
@@ -48,7 +48,7 @@ def read(query: QueryDict, *names: str) -> list[Any]:
             try:
                 found[name] = READERS[name](values[0])
             except ValidationError as error:
-                faults.append(fault(f"/{name}", "invalid", error.detail[0]))  # type: ignore[index]
+                faults += faults_of(error.detail, f"/{name}")
     missing = [name for name in names if name not in query and name not in OPTIONAL]
     faults += [fault(f"/{name}", "required", "This parameter is required.") for name in missing]
     if faults:

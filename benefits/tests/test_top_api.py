@@ -146,8 +146,8 @@ def test_the_page_of_one_venue_says_the_same(till):
     for venue in (Venue.objects.create(name=name) for name in ("Gym", "Library")):
         for number in range(4):
             used(benefit(venue=venue, title=str(number)), *map(days_ago, range(number + 1)))
-    for venue, popular in popularity.top(now=NOW):
-        assert popularity.top_of(venue, now=NOW) == popular
+    for id, popular in popularity.top(now=NOW):
+        assert popularity.top_of(id, now=NOW) == popular
         assert [each.uses for each in popular] == [4, 3, 2]
 
 
