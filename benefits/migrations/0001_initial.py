@@ -64,7 +64,10 @@ REMOVE = """
         = (gone.days, gone.starts_on, gone.benefit_id);
 """
 # Of an update only what moved in time or to another benefit.
-MOVED = "(SELECT benefit_id, usage_timestamp FROM {} EXCEPT ALL SELECT benefit_id, usage_timestamp FROM {}) AS moved"
+MOVED = """(
+        SELECT benefit_id, usage_timestamp FROM {}
+        EXCEPT ALL SELECT benefit_id, usage_timestamp FROM {}
+    ) AS moved"""
 
 # Ids that others chose must not meet those that the sequence is going to give.
 FOLLOW = """
@@ -192,13 +195,23 @@ STORAGE = """
 ALTER TABLE benefits_activity SET (fillfactor = 70);
 ALTER TABLE benefits_activity ADD CONSTRAINT benefits_activity_has_uses CHECK (uses > 0);
 """
-FORWARD = STORAGE + "".join(TRIGGERS) + AVAILABLE_AT + RECORD
+# A data-only dump or fixture of everything holds the activity as well as the uses it comes of:
+# what does not come from the triggers above is passed over, or it would count twice.
+DERIVED = """
+CREATE FUNCTION benefits_activity_is_derived() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN NULL;
+END $$;
+CREATE TRIGGER benefits_activity_is_derived BEFORE INSERT OR UPDATE OR DELETE ON benefits_activity
+    FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION benefits_activity_is_derived();
+"""
+FORWARD = STORAGE + "".join(TRIGGERS) + DERIVED + AVAILABLE_AT + RECORD
 BACKWARD = """
 DROP FUNCTION benefits_record_use;
 DROP FUNCTION benefits_available_at;
 DROP FUNCTION benefits_uses_added, benefits_uses_removed, benefits_uses_moved,
     benefits_uses_emptied, benefits_venue_added, benefits_person_added,
-    benefits_benefit_added CASCADE;
+    benefits_benefit_added, benefits_activity_is_derived CASCADE;
 ALTER TABLE benefits_activity DROP CONSTRAINT benefits_activity_has_uses;
 ALTER TABLE benefits_activity RESET (fillfactor);
 """

@@ -140,6 +140,29 @@ def test_loaddata_counts_like_a_recording(db, tmp_path):
     proved()
 
 
+def test_what_dumpdata_wrote_is_loaded_without_counting_twice(world, tmp_path):
+    used(world[0], NOW, NOW - DAY)
+    used(world[1], NOW - 40 * DAY)
+    before, path = proved(), tmp_path / "all.json"
+    call_command("dumpdata", "benefits", output=str(path), verbosity=0)
+    for model in (BenefitUsage, Benefit, Person, Venue):
+        model.objects.all().delete()
+    assert proved() == {}
+    call_command("loaddata", str(path), verbosity=0)
+    assert proved() == before
+
+
+def test_nobody_writes_activity_but_the_triggers(world):
+    used(world[0], NOW)
+    before = proved()
+    assert execute("UPDATE benefits_activity SET uses = 7") == 0
+    assert execute("DELETE FROM benefits_activity") == 0
+    columns = "(days, starts_on, benefit_id, uses, first_at, last_at)"
+    row = "(1, '2026-01-01', 1, 1, now(), now())"
+    assert execute(f"INSERT INTO benefits_activity {columns} VALUES {row}") == 0
+    assert proved() == before
+
+
 def test_what_pg_dump_wrote_is_restored_with_an_empty_search_path(world):
     execute("SET LOCAL search_path TO ''")
     execute(

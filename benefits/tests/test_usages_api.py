@@ -171,6 +171,11 @@ def test_only_the_gateway_may_record(till, alice, settings):
     assert not BenefitUsage.objects.exists()
 
 
+def test_asking_for_the_options_is_answered(till):
+    for path in ("", "top/", "1/usages/"):
+        assert till.options(f"/api/v1/benefits/{path}").status_code == 200
+
+
 # Keys
 
 
