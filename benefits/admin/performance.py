@@ -17,7 +17,7 @@ from unfold.admin import ModelAdmin
 from benefits import idleness, popularity
 from benefits.idleness import Period
 from benefits.models import Activity, Benefit, Venue
-from benefits.recurrence import WINDOW, Recurrence
+from benefits.recurrence import WINDOW
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,6 @@ class Row:
     unborn: Bar | None
     silences: list[Bar]
     idle_days: int
-    worth_a_word: int
 
 
 def performance_page(admin: ModelAdmin, request: HttpRequest, venue_id: int) -> HttpResponse:
@@ -106,7 +105,6 @@ def chart(days: dict[Any, int]) -> str:
 
 def row(benefit: Benefit, periods: list[Period], now: datetime) -> Row:
     start = now - WINDOW
-    idle = Recurrence(benefit.recurrence).idle
     born = min(benefit.created_at, now)
     is_young = born > start
     return Row(
@@ -114,7 +112,6 @@ def row(benefit: Benefit, periods: list[Period], now: datetime) -> Row:
         unborn=bar(Period(start, born), now, "not offered yet") if is_young else None,
         silences=[bar(each, now, "nobody used it") for each in periods],
         idle_days=(now - periods[-1].since).days if periods and periods[-1].until == now else 0,
-        worth_a_word=idle.days,
     )
 
 
