@@ -31,6 +31,13 @@ WALLET_URL = env("WALLET_URL", default="")
 WALLET_API_KEY = env("WALLET_API_KEY", default="")
 WALLET_ADJUSTMENT_LIMIT = env.int("WALLET_ADJUSTMENT_LIMIT", default=10_000)
 IS_WALLET_HERE = WALLET_BACKEND == "wallet.backends.local"
+ECOMMERCE_URL = env("ECOMMERCE_URL", default="")
+ECOMMERCE_API_KEY = env("ECOMMERCE_API_KEY", default="")
+ECOMMERCE_API_SECRET = env("ECOMMERCE_API_SECRET", default="")
+ECOMMERCE_TIMEOUT = env.float("ECOMMERCE_TIMEOUT", default=10.0)  # seconds, for all of a call
+BILLING_TIME_ZONE = env("BILLING_TIME_ZONE", default="UTC")
+# What `manage.py run` starts in place of other people's services that nobody named.
+STAND_INS = {} if ECOMMERCE_URL or not DEBUG else {"shop": "clubs.fake_shop.stand_in"}
 
 INSTALLED_APPS = [
     "unfold",

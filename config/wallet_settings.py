@@ -18,6 +18,7 @@ WALLET_BACKEND = "wallet.backends.local"
 IS_WALLET_HERE = True
 
 ROOT_URLCONF = "config.wallet_urls"
+STAND_INS = {}
 FIXTURE_DIRS = []  # its accounts come by posting
 PORT = env.int("PORT", default=8001)
 DATABASES = {"default": database("WALLET_DATABASE_URL", "accrue_wallet")}

@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
@@ -17,6 +18,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection, connections
+from django.utils.module_loading import import_string
 
 from common import demo, processes
 
@@ -38,22 +40,28 @@ class Command(BaseCommand):
     def handle(self, *args: Any, parts: list[str], **options: Any) -> None:
         if not set(parts) <= set(PARTS):
             raise CommandError(f"There is only {' and '.join(PARTS)}.")
+        # Web and worker started apart have one shop to share, which somebody must name.
+        stand_ins = {} if parts else settings.STAND_INS
         parts = parts or list(PARTS)
         if not apps.is_installed("procrastinate.contrib.django"):
             parts = [part for part in parts if part != "worker"]
         for number in processes.SIGNALS:
             signal.signal(number, interrupt)
         running: dict[str, BaseProcess] = {}
+        tasks: dict[str, Callable[[], None]] = {part: PARTS[part] for part in parts}
         try:
             if "web" in parts:
                 self.expect_free_port()
                 self.collect_figures()
             self.prepare()
-            for part in parts:
-                running[part] = processes.start(PARTS[part], part)
+            addresses = {}
+            for name, path in stand_ins.items():
+                addresses[name], tasks[name] = import_string(path)()
+            for part, task in tasks.items():
+                running[part] = processes.start(task, part)
             if "web" in parts:
-                self.welcome(running["web"])
-            self.watch(running)
+                self.welcome(running["web"], addresses)
+            self.watch(running, tasks)
         except KeyboardInterrupt:
             pass
         finally:
@@ -103,7 +111,7 @@ class Command(BaseCommand):
             call_command("collectstatic", verbosity=0, interactive=False)
         connections.close_all()  # forked, a connection would be used by two
 
-    def welcome(self, web: BaseProcess) -> None:
+    def welcome(self, web: BaseProcess, stand_ins: dict[str, str]) -> None:
         host = processes.address()
         host = "localhost" if host in ("0.0.0.0", "::") else host  # noqa: S104
         deadline = time.monotonic() + SECONDS_TO_START
@@ -120,10 +128,12 @@ class Command(BaseCommand):
         )
         if settings.DEBUG:
             self.stdout.write(f"           sign in as {STAFF[0]} with password {STAFF[1]}")
+        for name, other in stand_ins.items():
+            self.stdout.write(f"  {name.capitalize():8} {other} (a stand-in)")
         self.stdout.write("Ctrl-C stops everything.\n")
         self.stdout.flush()
 
-    def watch(self, running: dict[str, BaseProcess]) -> None:
+    def watch(self, running: dict[str, BaseProcess], tasks: dict[str, Callable[[], None]]) -> None:
         parent = os.getppid()
         while True:
             time.sleep(0.2)
@@ -133,10 +143,10 @@ class Command(BaseCommand):
                 if part == "web":
                     raise CommandError(f"The web server ended with {process.exitcode}.")
                 # Its database may be away for a while; the web answers 503 meanwhile.
-                self.stderr.write(f"The worker ended with {process.exitcode}; it starts again.")
+                self.stderr.write(f"The {part} ended with {process.exitcode}; it starts again.")
                 processes.stop([process], 0)
                 time.sleep(SECONDS_TO_RESTART)
-                running[part] = processes.start(PARTS[part], part)
+                running[part] = processes.start(tasks[part], part)
             if "MAKELEVEL" in os.environ and os.getppid() != parent:
                 return  # make was killed, and cannot tell
 

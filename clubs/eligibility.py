@@ -1,0 +1,176 @@
+"""Who may be charged at an instant: the whole list, as fast as the database reads its index."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from django.db import connection, transaction
+
+from clubs.models import ClubStatus, ClubStatusChange, Period, Status, Subscription
+
+IDS_PER_CHUNK = 20_000
+
+CLUBS = """
+SELECT coalesce(array_agg(club_id), '{}') FROM (
+    SELECT DISTINCT ON (club_id) club_id, club_status_id FROM club_status_history
+    WHERE effect_date <= %s
+    ORDER BY club_id, effect_date DESC, create_date DESC NULLS LAST, id DESC
+) latest WHERE club_status_id IN (%s, %s)
+"""
+
+# The database writes the JSON: in Python this took longer than all the rest.
+CHUNK = f"""
+SELECT '"' || string_agg(subscription_id, '","') || '"', max(subscription_id) FROM (
+    SELECT subscription_id FROM clubs_period
+    WHERE status_id = {Status.ACTIVE} AND subscription_id > %(after)s::varchar
+      AND starts_at <= %(at)s AND (ends_at IS NULL OR ends_at > %(at)s)
+      AND club_id = ANY(%(clubs)s)
+    ORDER BY subscription_id LIMIT %(limit)s
+) page
+"""  # noqa: S608  # only constants are put in
+
+
+def charging_clubs(at: datetime) -> list[int]:
+    """Those whose subscriptions are charged: a closed club takes nobody in, but keeps who is in."""
+    with connection.cursor() as cursor:
+        cursor.execute(CLUBS, [at, ClubStatus.ACTIVE, ClubStatus.CLOSED])
+        (clubs,) = cursor.fetchone()
+    return list(clubs)
+
+
+def eligible_json(at: datetime) -> Iterator[bytes]:
+    """`["…","…"]` by id, in chunks, of one snapshot of the database however long it takes.
+
+    Nothing of it is sent before the first chunk is there; cut short it is no JSON.
+    """
+    # Inside another's transaction, as in a test, the snapshot is that one's affair.
+    begins = not connection.in_atomic_block
+    with transaction.atomic() if begins else nullcontext(), connection.cursor() as cursor:
+        if begins:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            # Whoever stops reading does not hold the snapshot for ever.
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'")
+        values = {"at": at, "after": "", "clubs": charging_clubs(at)}
+        values["limit"] = IDS_PER_CHUNK
+        lead = b"["
+        while True:
+            cursor.execute(CHUNK, values)
+            ids, values["after"] = cursor.fetchone()
+            if ids is None:
+                break
+            yield lead + ids.encode()
+            lead = b","
+        yield b"[]" if lead == b"[" else b"]"
+
+
+def is_eligible(subscription: Subscription, *, at: datetime) -> bool:
+    period = Period.objects.filter(subscription=subscription).covering(at).first()
+    if period is None or period.status_id != Status.ACTIVE:
+        return False
+    decisions = ClubStatusChange.objects.filter(club=subscription.club_id).until(at)
+    status = decisions.values_list("club_status_id", flat=True).first()
+    return status in (ClubStatus.ACTIVE, ClubStatus.CLOSED)
+
+
+CANDIDATES = f"""
+    FROM clubs_period period
+    WHERE status_id = {Status.ACTIVE} AND subscription_id > %(after)s::varchar
+      AND starts_at <= %(at)s AND (ends_at IS NULL OR ends_at > %(at)s)
+      AND club_id = ANY(%(clubs)s)
+      AND NOT EXISTS (
+          SELECT FROM clubs_charge charge
+          WHERE charge.subscription_id = period.subscription_id
+            AND charge.period = %(month)s AND charge.state <> 'failed')
+"""  # noqa: S608
+
+
+def count_uncharged(*, at: datetime, month: date) -> int:
+    values = {"at": at, "month": month, "after": "", "clubs": charging_clubs(at)}
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) {CANDIDATES}", values)
+        (count,) = cursor.fetchone()
+    return int(count)
+
+
+def uncharged(*, at: datetime, month: date, after: str, limit: int) -> list[str]:
+    """Ids of whoever is eligible then and has no charge that holds the month, by id."""
+    values = {"at": at, "month": month, "after": after, "clubs": charging_clubs(at)}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT subscription_id {CANDIDATES} ORDER BY subscription_id LIMIT %(limit)s",
+            {**values, "limit": limit},
+        )
+        return [id for (id,) in cursor.fetchall()]
+
+
+VERDICTS = {
+    "chargeable": "Would be charged",
+    "charged": "Charged for this month",
+    "claimed": "Being charged",
+    "unknown": "Charged with unknown outcome",
+    "paused": "Paused",
+    "cancelled": "Cancelled",
+    "no-status": "No status yet",
+    "club-inactive": "The club is inactive",
+    "club-without-status": "The club has no status yet",
+    "club-without-sku": "The club has no store SKU",
+}
+
+JUDGED = f"""
+    FROM subscription
+    JOIN club ON club.id = subscription.club_id
+    LEFT JOIN clubs_period period ON period.subscription_id = subscription.id
+         AND starts_at <= %(at)s AND (ends_at IS NULL OR ends_at > %(at)s)
+    LEFT JOIN (
+        SELECT DISTINCT ON (club_id) club_id, club_status_id FROM club_status_history
+        WHERE effect_date <= %(at)s
+        ORDER BY club_id, effect_date DESC, create_date DESC NULLS LAST, id DESC
+    ) latest ON latest.club_id = club.id
+    LEFT JOIN clubs_charge charge ON charge.subscription_id = subscription.id
+         AND charge.period = %(month)s AND charge.state <> 'failed'
+    CROSS JOIN LATERAL (SELECT CASE
+        WHEN charge.state = 'succeeded' THEN 'charged'
+        WHEN charge.state IS NOT NULL THEN charge.state
+        WHEN period.status_id IS NULL THEN 'no-status'
+        WHEN period.status_id = {Status.PAUSED} THEN 'paused'
+        WHEN period.status_id = {Status.CANCELLED} THEN 'cancelled'
+        WHEN latest.club_status_id IS NULL THEN 'club-without-status'
+        WHEN latest.club_status_id = {ClubStatus.INACTIVE} THEN 'club-inactive'
+        WHEN coalesce(club.store_sku, '') = '' THEN 'club-without-sku'
+        ELSE 'chargeable' END AS verdict) judged
+"""  # noqa: S608
+
+
+def count_by_verdict(*, at: datetime, month: date) -> dict[str, int]:
+    """How many subscriptions would be charged at this instant, and how many not, and why."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT verdict, count(*) {JUDGED} GROUP BY 1", {"at": at, "month": month})
+        found = dict(cursor.fetchall())
+    return {verdict: found.get(verdict, 0) for verdict in VERDICTS}
+
+
+@dataclass(frozen=True)
+class Judged:
+    id: str
+    customer_id: str
+    club: str
+    verdict: str
+
+    @property
+    def label(self) -> str:
+        return VERDICTS[self.verdict]
+
+
+def judged(
+    *, at: datetime, month: date, verdict: str = "", after: str = "", limit: int = 50
+) -> list[Judged]:
+    """One by one, by id; of one verdict, or of all."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT subscription.id, customer_store_id, club.name, verdict {JUDGED} "
+            "WHERE subscription.id > %(after)s::varchar AND %(verdict)s::text IN ('', verdict) "
+            "ORDER BY subscription.id LIMIT %(limit)s",
+            {"at": at, "month": month, "verdict": verdict, "after": after, "limit": limit},
+        )
+        return [Judged(*row) for row in cursor.fetchall()]

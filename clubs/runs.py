@@ -1,0 +1,193 @@
+"""Charging everybody for a month: a run that the worker takes further, batch by batch."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import date, datetime
+from threading import Event, Lock
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+from procrastinate.contrib.django import app
+from procrastinate.exceptions import AlreadyEnqueued
+
+from clubs import charging
+from clubs.charging import Charged, ShopOutcomeUnknown, ShopRefused
+from clubs.eligibility import count_uncharged, uncharged
+from clubs.models import ChargeRun
+from clubs.months import month_of
+from clubs.shop import ShopNotConfigured
+from common.problems import Problem
+from common.tasks import SILENCE, Patiently
+
+CALLS_AT_ONCE = 8
+BATCH = 200
+# So many in a row without a word about an order: the shop is away, not the customers poor.
+PATIENCE = 5
+PER_SECOND = 20.0
+
+# The outcome of one subscription, as the run counts them.
+SUCCEEDED, FAILED, UNKNOWN, PASSED_OVER = "succeeded", "failed", "unknown", "passed_over"
+
+
+class ShopAway(Exception):
+    """The shop answers nobody at the moment: what is left of the batch is tried again later."""
+
+
+def request_id_of(subscription_id: str, month: date) -> str:
+    """The same for the same month whoever asks, so that two runs cannot place two orders."""
+    request_id = f"{subscription_id}_{month:%Y-%m}"
+    if charging.REQUEST_ID.fullmatch(request_id):
+        return request_id
+    # An id that others wrote, with characters that no request id has.
+    return f"{hashlib.sha256(subscription_id.encode()).hexdigest()[:48]}_{month:%Y-%m}"
+
+
+def start_run(*, as_of: datetime, rate: float, now: datetime) -> tuple[ChargeRun, bool]:
+    """The run of this month that is under way, or a new one; whether it is new."""
+    month = month_of(as_of)
+    total = count_uncharged(at=as_of, month=month)
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                run = ChargeRun.objects.create(
+                    period=month, as_of=as_of, rate=rate, total=total, started_at=now
+                )
+        except IntegrityError:
+            run = ChargeRun.objects.get(period=month, state=ChargeRun.State.RUNNING)
+            is_new = False
+        else:
+            is_new = True
+        enqueue(run)
+    return run, is_new
+
+
+def enqueue(run: ChargeRun) -> None:
+    # The savepoint, because a job that waits already is told by a violated constraint.
+    with suppress(AlreadyEnqueued), transaction.atomic():
+        charge_next.configure(queueing_lock=f"clubs.run.{run.pk}").defer(run_id=run.pk)
+
+
+# One batch at a time whatever the number of workers, for the rate's sake; behind everything else.
+@app.task(name="clubs.charge_next", retry=Patiently(), lock="clubs.runs", priority=-10)
+def charge_next(*, run_id: int) -> None:
+    advance(run_id)
+
+
+def advance(run_id: int) -> bool:
+    """Charge the next batch of the run; whether there may be more. Raises ShopAway."""
+    run = ChargeRun.objects.get(pk=run_id)
+    if run.state != ChargeRun.State.RUNNING:
+        return False
+    ids = uncharged(at=run.as_of, month=run.period, after=run.cursor, limit=BATCH)
+    batch = Batch(run)
+    batch.charge(ids)
+    changes: dict[str, object] = {name: F(name) + many for name, many in batch.counted.items()}
+    if batch.is_unconfigured:
+        changes |= {"state": ChargeRun.State.STOPPED, "reason": ShopNotConfigured.title}
+        changes["finished_at"] = timezone.now()
+    elif batch.is_away.is_set():
+        # Who failed because of it is asked for again: the run goes on from where it was.
+        changes.pop(FAILED, None)
+    elif ids:
+        changes["cursor"] = ids[-1]
+    else:
+        changes |= {"state": ChargeRun.State.FINISHED, "finished_at": timezone.now()}
+    goes_on = bool(ids) and not batch.is_unconfigured
+    with transaction.atomic():
+        # Whoever did the same batch beside us (a command without a worker, a job taken up again)
+        # has counted it.
+        if changes:
+            same = ChargeRun.objects.filter(
+                pk=run.pk, state=run.state, cursor=run.cursor, succeeded=run.succeeded
+            )
+            same.update(**changes)
+        if goes_on and not batch.is_away.is_set():
+            enqueue(run)
+    if batch.is_away.is_set() and not batch.is_unconfigured:
+        raise ShopAway(f"{PATIENCE} calls in a row without an answer about an order")
+    return goes_on
+
+
+class Batch:
+    """Some subscriptions, charged by several threads at no more than the run's rate together."""
+
+    def __init__(self, run: ChargeRun) -> None:
+        self.run = run
+        self.counted: Counter[str] = Counter()
+        self.lock = Lock()
+        self.next_call = time.monotonic()
+        self.silent = 0  # calls in a row
+        self.is_away = Event()
+        self.is_unconfigured = False
+
+    def charge(self, ids: Sequence[str]) -> None:
+        shares = [ids[start::CALLS_AT_ONCE] for start in range(min(CALLS_AT_ONCE, len(ids)))]
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+            for done in [pool.submit(self.charge_share, share) for share in shares]:
+                done.result()
+
+    def charge_share(self, ids: Sequence[str]) -> None:
+        try:
+            for id in ids:
+                if self.is_away.is_set():
+                    return
+                self.wait_for_turn()
+                outcome = self.charge_one(id)
+                with self.lock:
+                    self.counted[outcome] += 1
+        finally:
+            connection.close()  # this thread's own
+
+    def wait_for_turn(self) -> None:
+        with self.lock:
+            turn = max(self.next_call, time.monotonic())
+            self.next_call = turn + 1 / self.run.rate
+        time.sleep(max(0.0, turn - time.monotonic()))
+
+    def charge_one(self, id: str) -> str:
+        request_id = request_id_of(id, self.run.period)
+        by = f"run {self.run.pk}"
+        try:
+            done: Charged = charging.charge(
+                subscription_id=id, request_id=request_id, by=by, as_of=self.run.as_of
+            )
+        except ShopNotConfigured:
+            self.is_unconfigured = True
+            self.is_away.set()
+            return PASSED_OVER
+        except ShopRefused as refused:
+            status = refused.extra["shop_status"]
+            self.hear(is_about_order=status not in (None, 401, 403, 429))
+            return FAILED
+        except ShopOutcomeUnknown:
+            self.hear(is_about_order=False)
+            return UNKNOWN
+        except Problem:  # paused meanwhile, or another's turn: somebody else's success or decision
+            return PASSED_OVER
+        if done.was_called:
+            self.hear(is_about_order=True)
+            return SUCCEEDED
+        return PASSED_OVER
+
+    def hear(self, *, is_about_order: bool) -> None:
+        with self.lock:
+            self.silent = 0 if is_about_order else self.silent + 1
+            if self.silent >= PATIENCE:
+                self.is_away.set()
+
+
+def has_worker() -> bool:
+    """Whether some worker is alive."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM procrastinate_workers "
+            "WHERE last_heartbeat > now() - make_interval(secs => %s)",
+            [SILENCE],
+        )
+        (count,) = cursor.fetchone()
+    return bool(count)

@@ -1,0 +1,57 @@
+"""Triggers that keep what is worked out of the approved tables right, whoever writes to them."""
+
+import pgtrigger
+
+ROWS = {
+    pgtrigger.Insert: (pgtrigger.Referencing(new="new_rows"), ["new_rows"]),
+    pgtrigger.Update: (
+        pgtrigger.Referencing(old="old_rows", new="new_rows"),
+        ["old_rows", "new_rows"],
+    ),
+    pgtrigger.Delete: (pgtrigger.Referencing(old="old_rows"), ["old_rows"]),
+}
+
+
+def after(name: str, operation: pgtrigger.Operation, func: str) -> pgtrigger.Trigger:
+    """Once for each statement: a COPY of millions of rows is one."""
+    return pgtrigger.Trigger(
+        name=name,
+        level=pgtrigger.Statement,
+        when=pgtrigger.After,
+        operation=operation,
+        referencing=ROWS[operation][0],
+        func=f"{func} RETURN NULL;",
+    )
+
+
+def on_change(name: str, function: str, column: str, kind: str) -> list[pgtrigger.Trigger]:
+    """Call the function with the column's values in all rows that a statement touched."""
+    return [
+        after(
+            f"{name}_after_{operation.name.lower()}",
+            operation,
+            f"PERFORM {function}(array("
+            + " UNION ".join(f"SELECT {column} FROM {rows}" for rows in names)
+            + f")::{kind}[]);",
+        )
+        for operation, (_, names) in ROWS.items()
+    ]
+
+
+def on_truncate(name: str, func: str) -> pgtrigger.Trigger:
+    return pgtrigger.Trigger(
+        name=name,
+        level=pgtrigger.Statement,
+        when=pgtrigger.After,
+        operation=pgtrigger.Truncate,
+        func=f"{func} RETURN NULL;",
+    )
+
+
+def pass_ids(table: str) -> pgtrigger.Trigger:
+    """Who brings ids along leaves the sequence behind, and the next row without one would fail."""
+    return after(
+        "pass_ids",
+        pgtrigger.Insert,
+        f"PERFORM clubs_pass_ids('{table}', (SELECT max(id) FROM new_rows));",
+    )
