@@ -275,7 +275,9 @@ def reconcile(charge: Charge, *, clock: Clock = timezone.now) -> Charge.State:
             found.save()
             note(found, found.state, "Whoever asked for the order is gone", by, now)
             return Charge.State.UNKNOWN
-        if not is_eligible(found.subscription, at=now) or not shop.is_configured():
+        if not shop.is_configured():
+            return Charge.State.UNKNOWN
+        if not is_eligible(found.subscription, at=now):
             found.look_again_at = now + WAITS[-1]
             found.save()
             note(found, found.state, "No longer eligible: left to be settled by hand", by, now)

@@ -82,7 +82,7 @@ CANDIDATES = f"""
           SELECT FROM clubs_charge charge
           WHERE charge.subscription_id = period.subscription_id
             AND charge.period = %(month)s AND charge.state <> 'failed')
-"""  # noqa: S608
+"""
 
 
 def count_uncharged(*, at: datetime, month: date) -> int:

@@ -144,6 +144,11 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(mood.seconds)
         self.answer(201, self.shop.orders[call["request_id"]])
 
+    def hold(self, call: dict[str, str], mood: Mood) -> None:
+        """Thinks it over for long, and takes nothing."""
+        time.sleep(mood.seconds)
+        raise Hangup
+
     def drop(self, call: dict[str, str], mood: Mood) -> None:
         raise Hangup
 
@@ -210,21 +215,19 @@ class Handler(BaseHTTPRequestHandler):
 
 
 MOODS: dict[str, Callable[[Handler, dict[str, str], Mood], None]] = {
-    name: getattr(Handler, name)
-    for name in (
-        "fine",
-        "delay",
-        "drop",
-        "die",
-        "refuse",
-        "exists",
-        "fail",
-        "redirect",
-        "garbage",
-        "echo",
-        "drip",
-        "broken",
-    )  # fmt: skip
+    "fine": Handler.fine,
+    "delay": Handler.delay,
+    "hold": Handler.hold,
+    "drop": Handler.drop,
+    "die": Handler.die,
+    "refuse": Handler.refuse,
+    "exists": Handler.exists,
+    "fail": Handler.fail,
+    "redirect": Handler.redirect,
+    "garbage": Handler.garbage,
+    "echo": Handler.echo,
+    "drip": Handler.drip,
+    "broken": Handler.broken,
 }
 
 

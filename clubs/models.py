@@ -1,4 +1,4 @@
-"""Clubs, subscriptions and their histories (the approved tables), and what is worked out of them."""
+"""Clubs, subscriptions and their histories (the approved tables), and what comes of them."""
 
 from datetime import datetime
 from typing import Any

@@ -49,8 +49,10 @@ class Overlap(Problem):
 
 
 @transaction.atomic
-def subscribe(*, club_id: int, customer_id: str, clock: Clock = timezone.now) -> Subscription:
-    """A new active subscription. Raises NotFound, ClubNotActive or AlreadySubscribed."""
+def subscribe(
+    *, club_id: int, customer_id: str, id: str = "", clock: Clock = timezone.now
+) -> Subscription:
+    """A new active subscription, with an id of its own. Raises NotFound, ClubNotActive or AlreadySubscribed."""
     # Nobody closes the club meanwhile (clubs_lock_clubs); others may subscribe.
     club = Club.objects.raw("SELECT * FROM club WHERE id = %s FOR SHARE", [club_id])
     if not list(club):
@@ -59,7 +61,7 @@ def subscribe(*, club_id: int, customer_id: str, clock: Clock = timezone.now) ->
     if club_status(club_id, at=now) != ClubStatus.ACTIVE:
         raise ClubNotActive()
     subscription = Subscription(
-        id=str(uuid7()), club_id=club_id, customer_store_id=customer_id, create_date=now
+        id=id or str(uuid7()), club_id=club_id, customer_store_id=customer_id, create_date=now
     )
     try:
         with transaction.atomic():
@@ -85,10 +87,11 @@ def change_status(
     details: str | None = None,
     clock: Clock = timezone.now,
 ) -> tuple[Subscription, datetime]:
-    """Record a decision that takes effect at `effect_date`, by default now; returns the moment too.
+    """Record a decision that takes effect at `effect_date`, by default now; returns its moment too.
 
     `interval`, in days, plans the end of a pause. What an earlier decision had only planned may go
-    for it; nothing recorded changes. Raises NotFound, SubscriptionCancelled, Overlap, ClubNotActive.
+    for it; nothing recorded changes. Raises NotFound, SubscriptionCancelled, Overlap or
+    ClubNotActive.
     """
     subscription = (
         Subscription.objects.select_for_update(no_key=True).filter(pk=subscription_id).first()
@@ -229,3 +232,8 @@ def change_club_status(
         create_date=now,
         details=details,
     )
+
+
+def save_club(club: Club) -> None:
+    """Its name and what it sends; whether it is open is decided apart."""
+    club.save()

@@ -162,7 +162,9 @@ def place_order(*, request_id: str, customer_id: str, sku_id: str) -> Answer:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                if line.is_cut:  # in the middle of the headers, which the library takes for their end
+                if (
+                    line.is_cut
+                ):  # in the middle of the headers, which the library takes for their end
                     return Answer(Outcome.UNKNOWN, "No answer from the shop: timeout")
                 return judged(response, request_id)
         except Exception as error:

@@ -26,16 +26,12 @@ def after(name: str, operation: pgtrigger.Operation, func: str) -> pgtrigger.Tri
 
 def on_change(name: str, function: str, column: str, kind: str) -> list[pgtrigger.Trigger]:
     """Call the function with the column's values in all rows that a statement touched."""
-    return [
-        after(
-            f"{name}_after_{operation.name.lower()}",
-            operation,
-            f"PERFORM {function}(array("
-            + " UNION ".join(f"SELECT {column} FROM {rows}" for rows in names)
-            + f")::{kind}[]);",
-        )
-        for operation, (_, names) in ROWS.items()
-    ]
+    found = []
+    for operation, (_, names) in ROWS.items():
+        values = " UNION ".join(f"SELECT {column} FROM {rows}" for rows in names)  # noqa: S608
+        call = f"PERFORM {function}(array({values})::{kind}[]);"
+        found.append(after(f"{name}_after_{operation.name.lower()}", operation, call))
+    return found
 
 
 def on_truncate(name: str, func: str) -> pgtrigger.Trigger:
@@ -50,8 +46,5 @@ def on_truncate(name: str, func: str) -> pgtrigger.Trigger:
 
 def pass_ids(table: str) -> pgtrigger.Trigger:
     """Who brings ids along leaves the sequence behind, and the next row without one would fail."""
-    return after(
-        "pass_ids",
-        pgtrigger.Insert,
-        f"PERFORM clubs_pass_ids('{table}', (SELECT max(id) FROM new_rows));",
-    )
+    call = f"PERFORM clubs_pass_ids('{table}', (SELECT max(id) FROM new_rows));"  # noqa: S608
+    return after("pass_ids", pgtrigger.Insert, call)

@@ -184,13 +184,18 @@ def test_a_second_start_on_the_same_data_shares_it(service):
 
 def test_a_part_that_dies_is_noticed_and_replaced(service):
     with service.running() as process:
-        web, worker = children_of(process.pid)
+        web, worker, shop = children_of(process.pid)
         first_server = children_of(web)[0]
         os.kill(worker, signal.SIGKILL)
+        os.kill(shop, signal.SIGKILL)
         os.kill(first_server, signal.SIGKILL)
         wait_for(lambda: "The worker ended with -9" in service.output)
+        wait_for(lambda: "The shop ended with -9" in service.output)
         wait_for(
-            lambda: len(children_of(process.pid)) == 2 and worker not in children_of(process.pid)
+            lambda: (
+                len(children_of(process.pid)) == 3
+                and not {worker, shop} & set(children_of(process.pid))
+            )
         )
         wait_for(lambda: len(children_of(web)) == 2 and first_server not in children_of(web))
         for _ in range(8):

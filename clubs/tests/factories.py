@@ -32,7 +32,8 @@ def make_club(
 
 def set_club(club: Club, status: int, at: datetime | None) -> None:
     sql(
-        "INSERT INTO club_status_history (club_id, club_status_id, effect_date) VALUES (%s, %s, %s)",
+        "INSERT INTO club_status_history (club_id, club_status_id, effect_date)"
+        " VALUES (%s, %s, %s)",
         club.pk,
         status,
         at,

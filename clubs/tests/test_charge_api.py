@@ -120,7 +120,9 @@ def test_a_request_id_is_one_subscriptions(shop):
     assert len(shop.calls) == 1
 
 
-@pytest.mark.parametrize("request_id", ["a.b", "a b", "a%2Fb", "..%2Fx", "x" * 65, "%D9%A3", "a%0A"])
+@pytest.mark.parametrize(
+    "request_id", ["a.b", "a b", "a%2Fb", "..%2Fx", "x" * 65, "%D9%A3", "a%0A"]
+)
 def test_a_request_id_of_other_characters_is_not_found(shop, request_id):
     assert charge(make_subscription(), request_id).status_code in (400, 404)
     assert not shop.calls
@@ -309,7 +311,9 @@ def test_the_secrets_stand_nowhere(shop, settings, caplog):
     answers.append(charge(make_subscription(), "r-y"))
     assert code(answers[-1]) == REFUSED
     text = b"".join(each.content for each in answers).decode()
-    for (table,) in sql("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^(club|sub|proc)'"):
+    for (table,) in sql(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^(club|sub|proc)'"
+    ):
         text += str(sql(f'SELECT * FROM "{table}"'))
     # Also what a log line would write of an exception.
     formatter = logging.Formatter()
@@ -384,8 +388,10 @@ def test_no_transaction_is_open_during_the_call(shop):
         while not shop.calls:
             pass
         open_ones.extend(
-            sql("SELECT query FROM pg_stat_activity WHERE datname = current_database() "
-                "AND state LIKE 'idle in%%' AND pid <> pg_backend_pid()")  # fmt: skip
+            sql(
+                "SELECT query FROM pg_stat_activity WHERE datname = current_database() "
+                "AND state LIKE 'idle in%%' AND pid <> pg_backend_pid()"
+            )
         )
 
     one = make_subscription()

@@ -37,7 +37,7 @@ def found(settings, **changes):
         ({"ECOMMERCE_API_KEY": ""}, ["clubs.E004"]),
         ({"ECOMMERCE_TIMEOUT": 0.0}, ["clubs.E005"]),
         ({"ECOMMERCE_TIMEOUT": 61.0}, ["clubs.E005"]),
-        ({name: "" for name in GOOD}, ["clubs.W001"]),
+        (dict.fromkeys(GOOD, ""), ["clubs.W001"]),
     ],
 )
 def test_each_mistake_has_its_id(settings, changes, ids):

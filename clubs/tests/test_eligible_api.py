@@ -96,7 +96,9 @@ def test_it_tells_one_moment_however_long_it_takes(client, monkeypatch):
     response = client.get(PATH)
     parts = iter(response.streaming_content)
     received = next(parts)
-    at_once([lambda: decide("s2", CANCELLED, timezone.now()), lambda: make_subscription(club, id="s9")])
+    at_once(
+        [lambda: decide("s2", CANCELLED, timezone.now()), lambda: make_subscription(club, id="s9")]
+    )
     assert json.loads(received + b"".join(parts)) == ["s0", "s1", "s2"]
     assert not connection.in_atomic_block
     assert eligible() == ["s0", "s1", "s9"]

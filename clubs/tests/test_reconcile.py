@@ -118,7 +118,7 @@ def test_a_second_order_for_a_month_is_said_aloud(shop, unknown, caplog):
     charge(unknown.subscription, "r-2")
     answer = charging.Answer(charging.Outcome.PLACED)
     charging.record(unknown, Charge.State.SUCCEEDED, answer, "test", timezone.now())
-    assert "one is too many" in caplog.text
+    assert "r-1 is one too many" in caplog.text
     assert "must be cancelled" in unknown.events.latest("id").reason
     assert Charge.objects.get(request_id="r-1").state == "failed"
 

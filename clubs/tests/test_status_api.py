@@ -195,7 +195,9 @@ def test_a_back_dated_decision_changes_nothing_recorded(client, subscription):
 def test_of_equal_dates_the_later_decision_holds(client, subscription):
     at = (timezone.now() - DAY).isoformat()
     for status_id in (PAUSED, ACTIVE, PAUSED):
-        assert change(client, subscription, status_id, effect_date=at).json()["status_id"] == status_id
+        assert (
+            change(client, subscription, status_id, effect_date=at).json()["status_id"] == status_id
+        )
 
 
 def test_rows_without_a_date_are_not_there(client, subscription):
@@ -267,9 +269,9 @@ def test_no_return_survives_a_cancellation_beside_a_pause():
         subscription = make_subscription()
         responses = at_once(
             [
-                lambda: change(APIClient(), subscription, PAUSED, interval=30),
-                lambda: change(APIClient(), subscription, CANCELLED),
-                lambda: change(APIClient(), subscription, CANCELLED),
+                lambda one=subscription: change(APIClient(), one, PAUSED, interval=30),
+                lambda one=subscription: change(APIClient(), one, CANCELLED),
+                lambda one=subscription: change(APIClient(), one, CANCELLED),
             ]
         )
         assert {each.status_code for each in responses} <= {200, 409}

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from django.conf import settings
 
-OURS = re.compile("DATABASE_URL|WALLET_|WEB_|DATA_DIR|HOST|PORT|DEBUG|DJANGO_|PROMETHEUS_")
+OURS = re.compile(
+    "DATABASE_URL|WALLET_|ECOMMERCE_|WEB_|DATA_DIR|HOST|PORT|DEBUG|DJANGO_|PROMETHEUS_"
+)
 
 
 def free_port() -> int:
