@@ -17,14 +17,10 @@ VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 def billing_zone(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     try:
         ZoneInfo(settings.BILLING_TIME_ZONE)
-    except (ValueError, OSError):  # among them ZoneInfoNotFoundError, a KeyError of old
-        pass
-    except KeyError:
-        pass
-    else:
-        return []
-    hint = "BILLING_TIME_ZONE is a name like Europe/Berlin or UTC."
-    return [Error("There is no such time zone to bill in.", hint=hint, id="clubs.E001")]
+    except (KeyError, ValueError, OSError):
+        hint = "BILLING_TIME_ZONE is a name like Europe/Berlin or UTC."
+        return [Error("There is no such time zone to bill in.", hint=hint, id="clubs.E001")]
+    return []
 
 
 @register()

@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from django.utils import timezone
 
-from clubs import charging, services
+from clubs import services
+from clubs.eligibility import is_eligible
 from clubs.models import Charge, ChargeEvent, Club, ClubStatus, Status, Subscription
 from clubs.months import month_of
 from clubs.runs import request_id_of
@@ -113,7 +114,7 @@ def bill(now: datetime, chance: random.Random) -> None:
     for first in firsts[:-1]:
         at = datetime.combine(first, datetime.min.time(), UTC) + timedelta(days=1, hours=6)
         for subscription in Subscription.objects.select_related("club").order_by("create_date"):
-            if not charging.is_eligible(subscription, at=at) or not subscription.club.store_sku:
+            if not is_eligible(subscription, at=at) or not subscription.club.store_sku:
                 continue
             is_unknown = first == firsts[-2] and chance.random() < 0.03
             settle(subscription, first, at, is_unknown=is_unknown)
@@ -126,7 +127,7 @@ def settle(subscription: Subscription, first: date, at: datetime, *, is_unknown:
         period=first,
         request_id=request_id_of(subscription.pk, first),
         customer_id=subscription.customer_store_id,
-        sku_id=subscription.club.store_sku,
+        sku_id=str(subscription.club.store_sku),
         state=state,
         order=None if is_unknown else {"order_id": f"order-{at:%Y%m}-{subscription.pk[-6:]}"},
         claimed_at=at,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -51,8 +52,8 @@ def eligible_json(at: datetime) -> Iterator[bytes]:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             # Whoever stops reading does not hold the snapshot for ever.
             cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'")
-        values = {"at": at, "after": "", "clubs": charging_clubs(at)}
-        values["limit"] = IDS_PER_CHUNK
+        values: dict[str, Any] = {"at": at, "clubs": charging_clubs(at), "limit": IDS_PER_CHUNK}
+        values["after"] = ""
         lead = b"["
         while True:
             cursor.execute(CHUNK, values)
@@ -86,7 +87,8 @@ CANDIDATES = f"""
 
 
 def count_uncharged(*, at: datetime, month: date) -> int:
-    values = {"at": at, "month": month, "after": "", "clubs": charging_clubs(at)}
+    clubs = charging_clubs(at)
+    values: dict[str, Any] = {"at": at, "month": month, "after": "", "clubs": clubs}
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) {CANDIDATES}", values)
         (count,) = cursor.fetchone()
@@ -95,7 +97,8 @@ def count_uncharged(*, at: datetime, month: date) -> int:
 
 def uncharged(*, at: datetime, month: date, after: str, limit: int) -> list[str]:
     """Ids of whoever is eligible then and has no charge that holds the month, by id."""
-    values = {"at": at, "month": month, "after": after, "clubs": charging_clubs(at)}
+    clubs = charging_clubs(at)
+    values: dict[str, Any] = {"at": at, "month": month, "after": after, "clubs": clubs}
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT subscription_id {CANDIDATES} ORDER BY subscription_id LIMIT %(limit)s",

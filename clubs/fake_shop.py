@@ -101,15 +101,25 @@ class Handler(BaseHTTPRequestHandler):
         match = ORDER.fullmatch(self.path)
         try:
             if self.path == "/moods":
-                with self.shop.lock:
-                    self.shop.moods = [Mood(**each) for each in json.loads(body)]
-                self.answer(200, {})
+                self.set_moods(body)
             elif match:
                 self.order(unquote(match[1]), body)
             else:
                 self.answer(404, {"error": "no such page"})
         except (Hangup, OSError):
             self.close_connection = True
+
+    def set_moods(self, body: bytes) -> None:
+        try:
+            moods = [Mood(**each) for each in json.loads(body)]
+            unknown = {mood.name for mood in moods} - MOODS.keys()
+        except (ValueError, TypeError):
+            return self.answer(400, {"error": "a list of moods, please"})
+        if unknown:
+            return self.answer(400, {"error": f"no such mood: {', '.join(unknown)}"})
+        with self.shop.lock:
+            self.shop.moods = moods
+        return self.answer(200, {})
 
     def order(self, request_id: str, body: bytes) -> None:
         said = {name: self.headers.get(name) for name in KEYS}

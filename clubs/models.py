@@ -14,9 +14,6 @@ AUTOMATIC_RETURN = "Automatic return schedule"
 LONGEST_ID = 36
 LONGEST_DETAILS = 256
 
-# Columns that the approved tables leave open may be empty in rows that others wrote.
-EMPTY = {"null": True, "blank": True}
-
 
 class ClubStatus(models.Model):
     ACTIVE, CLOSED, INACTIVE = 1, 2, 3
@@ -42,8 +39,13 @@ class ClubQuerySet(models.QuerySet["Club"]):
 
 class Club(models.Model):
     name = models.CharField(max_length=255)
-    store_sku = models.CharField(
-        "store SKU", max_length=100, **EMPTY, help_text="What the shop is asked to send."
+    # Columns that the approved tables leave open may be NULL in rows that others wrote.
+    store_sku = models.CharField(  # noqa: DJ001
+        "store SKU",
+        max_length=100,
+        null=True,
+        blank=True,
+        help_text="What the shop is asked to send.",
     )
 
     objects = ClubQuerySet.as_manager()
@@ -60,8 +62,8 @@ class Club(models.Model):
 class ChangeQuerySet(models.QuerySet[Any]):
     def until(self, at: datetime) -> "ChangeQuerySet":
         """What was in effect by then, the one that holds first."""
-        latest = [F("effect_date").desc(), F("create_date").desc(nulls_last=True), "-id"]
-        return self.filter(effect_date__lte=at).order_by(*latest)
+        created = F("create_date").desc(nulls_last=True)
+        return self.filter(effect_date__lte=at).order_by("-effect_date", created, "-id")
 
 
 class ClubStatusChange(models.Model):
@@ -69,9 +71,9 @@ class ClubStatusChange(models.Model):
 
     club = models.ForeignKey(Club, models.PROTECT, related_name="history", db_index=False)
     club_status = models.ForeignKey(ClubStatus, models.PROTECT, related_name="+", db_index=False)
-    effect_date = models.DateTimeField(**EMPTY)
-    create_date = models.DateTimeField(**EMPTY, db_default=Now())
-    details = models.CharField(max_length=LONGEST_DETAILS, **EMPTY)
+    effect_date = models.DateTimeField(null=True, blank=True)
+    create_date = models.DateTimeField(null=True, blank=True, db_default=Now())
+    details = models.CharField(max_length=LONGEST_DETAILS, null=True, blank=True)  # noqa: DJ001
 
     objects = ChangeQuerySet.as_manager()
 
@@ -162,9 +164,9 @@ class StatusChange(models.Model):
         Subscription, models.PROTECT, related_name="history", db_index=False
     )
     status = models.ForeignKey(Status, models.PROTECT, related_name="+", db_index=False)
-    effect_date = models.DateTimeField(**EMPTY)
-    create_date = models.DateTimeField(**EMPTY, db_default=Now())
-    details = models.CharField(max_length=LONGEST_DETAILS, **EMPTY)
+    effect_date = models.DateTimeField(null=True, blank=True)
+    create_date = models.DateTimeField(null=True, blank=True, db_default=Now())
+    details = models.CharField(max_length=LONGEST_DETAILS, null=True, blank=True)  # noqa: DJ001
 
     objects = ChangeQuerySet.as_manager()
 
@@ -249,7 +251,7 @@ class RemovedChange(models.Model):
     status = models.ForeignKey(Status, models.PROTECT, related_name="+", db_index=False)
     effect_date = models.DateTimeField()
     create_date = models.DateTimeField(null=True)
-    details = models.CharField(max_length=LONGEST_DETAILS, **EMPTY)
+    details = models.CharField(max_length=LONGEST_DETAILS, null=True, blank=True)  # noqa: DJ001
     removed_at = models.DateTimeField()
     removed_by_id = models.BigIntegerField(help_text="The decision in the history.")
 

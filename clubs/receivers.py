@@ -15,7 +15,8 @@ from clubs.models import ClubStatus, Status
 )
 def statuses_are_there(using: str, **kwargs: Any) -> None:
     tables = set(connections[using].introspection.table_names())
-    for model in (ClubStatus, Status):
+    kinds: list[type[ClubStatus] | type[Status]] = [ClubStatus, Status]
+    for model in kinds:
         if model._meta.db_table in tables:  # not when the app was just migrated away
-            rows = [model(id=number, name=name) for number, name in model.NAMES.items()]
+            rows: list[Any] = [model(id=number, name=name) for number, name in model.NAMES.items()]
             model._base_manager.using(using).bulk_create(rows, ignore_conflicts=True)

@@ -52,7 +52,10 @@ class Overlap(Problem):
 def subscribe(
     *, club_id: int, customer_id: str, id: str = "", clock: Clock = timezone.now
 ) -> Subscription:
-    """A new active subscription, with an id of its own. Raises NotFound, ClubNotActive or AlreadySubscribed."""
+    """A new active subscription, by default with a new id.
+
+    Raises NotFound, ClubNotActive or AlreadySubscribed.
+    """
     # Nobody closes the club meanwhile (clubs_lock_clubs); others may subscribe.
     club = Club.objects.raw("SELECT * FROM club WHERE id = %s FOR SHARE", [club_id])
     if not list(club):
@@ -195,7 +198,7 @@ def remove(changes: list[StatusChange], *, by: StatusChange, now: datetime) -> N
             subscription_id=change.subscription_id,
             change_id=change.pk,
             status_id=change.status_id,
-            effect_date=change.effect_date,
+            effect_date=change.effect_date or now,  # what has none is never removed
             create_date=change.create_date,
             details=change.details,
             removed_at=now,

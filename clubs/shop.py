@@ -119,7 +119,7 @@ class Watched(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = {
             "http": partial(pool, HTTPConnectionPool, Plain, self.line),
             "https": partial(pool, HTTPSConnectionPool, Encrypted, self.line),

@@ -2,13 +2,11 @@
 
 import pgtrigger
 
+# What a statement touched, by operation.
 ROWS = {
-    pgtrigger.Insert: (pgtrigger.Referencing(new="new_rows"), ["new_rows"]),
-    pgtrigger.Update: (
-        pgtrigger.Referencing(old="old_rows", new="new_rows"),
-        ["old_rows", "new_rows"],
-    ),
-    pgtrigger.Delete: (pgtrigger.Referencing(old="old_rows"), ["old_rows"]),
+    pgtrigger.Insert: {"new": "new_rows"},
+    pgtrigger.Update: {"old": "old_rows", "new": "new_rows"},
+    pgtrigger.Delete: {"old": "old_rows"},
 }
 
 
@@ -19,7 +17,7 @@ def after(name: str, operation: pgtrigger.Operation, func: str) -> pgtrigger.Tri
         level=pgtrigger.Statement,
         when=pgtrigger.After,
         operation=operation,
-        referencing=ROWS[operation][0],
+        referencing=pgtrigger.Referencing(**ROWS[operation]),  # type: ignore[no-untyped-call]
         func=f"{func} RETURN NULL;",
     )
 
@@ -27,8 +25,9 @@ def after(name: str, operation: pgtrigger.Operation, func: str) -> pgtrigger.Tri
 def on_change(name: str, function: str, column: str, kind: str) -> list[pgtrigger.Trigger]:
     """Call the function with the column's values in all rows that a statement touched."""
     found = []
-    for operation, (_, names) in ROWS.items():
-        values = " UNION ".join(f"SELECT {column} FROM {rows}" for rows in names)  # noqa: S608
+    for operation, names in ROWS.items():
+        rows = names.values()
+        values = " UNION ".join(f"SELECT {column} FROM {each}" for each in rows)  # noqa: S608
         call = f"PERFORM {function}(array({values})::{kind}[]);"
         found.append(after(f"{name}_after_{operation.name.lower()}", operation, call))
     return found

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from clubs import charging, services
 from clubs.eligibility import eligible_json
-from clubs.models import StatusChange
+from clubs.models import Status, StatusChange
 from clubs.serializers import (
     ChargeSerializer,
     NewStatus,
@@ -59,7 +59,7 @@ class Subscribe(APIView):
 
         def act() -> dict[str, Any]:
             made = services.subscribe(club_id=int(id), customer_id=body["customer_id"])
-            return as_json(made, services.Status.ACTIVE)
+            return as_json(made, Status.ACTIVE)
 
         meaning = {"call": "subscribe", "club": int(id), **body}
         return answer_once(owner=GATEWAY, key=key_of(request), meaning=meaning, act=act)
@@ -115,9 +115,10 @@ def instant_of(request: Request) -> datetime | None:
     # A plus that nobody encoded arrives as a blank, where no other blank can stand.
     text = BLANK_FOR_PLUS.sub(r"\1+\2", given[0])
     try:
-        return Instant().run_validation(text)
+        at: datetime = Instant().run_validation(text)
     except ValidationError as error:
         raise ValidationError({"at": error.detail}) from None
+    return at
 
 
 def resumed(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

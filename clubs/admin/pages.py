@@ -80,6 +80,6 @@ def own_page(
     admin: ModelAdmin, request: HttpRequest, name: str, *, title: str, **context: Any
 ) -> HttpResponse:
     """`name` is the template's."""
-    request.current_app = admin.admin_site.name  # type: ignore[attr-defined]
+    request.current_app = admin.admin_site.name
     frame = {**admin.admin_site.each_context(request), "opts": admin.opts, "title": title}
     return TemplateResponse(request, f"admin/clubs/{name}.html", {**frame, **context})

@@ -30,9 +30,10 @@ class StatusNow(admin.SimpleListFilter):
         return [(str(number), name.capitalize()) for number, name in Status.NAMES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() not in {str(number) for number in Status.NAMES}:
+        chosen = {str(number): number for number in Status.NAMES}.get(self.value() or "")
+        if chosen is None:
             return queryset
-        periods = Period.objects.covering(timezone.now()).filter(status=self.value())
+        periods = Period.objects.covering(timezone.now()).filter(status=chosen)
         return queryset.filter(pk__in=periods.values("subscription"))
 
 

@@ -105,9 +105,9 @@ def test_the_demo_is_the_same_every_time():
 def test_the_demo_has_every_state():
     demo.load()
     now = timezone.now()
-    found = set(Subscription.objects.with_status(at=now).values_list("status_id_now", flat=True))
+    found = {each.status_id_now for each in Subscription.objects.with_status(at=now)}
     assert found == {ACTIVE, CANCELLED, PAUSED}
-    clubs = set(Club.objects.with_status(at=now).values_list("status_id_now", flat=True))
+    clubs = {each.status_id_now for each in Club.objects.with_status(at=now)}
     assert clubs == {ACTIVE, CLOSED, INACTIVE}
     assert StatusChange.objects.filter(effect_date__gt=now, status=PAUSED).exists()
     assert not Charge.objects.filter(period=month_of(now)).exists()

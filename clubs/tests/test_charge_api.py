@@ -3,6 +3,7 @@
 import json
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from django.db import OperationalError, connection
@@ -359,7 +360,7 @@ def test_another_zone_does_not_move_what_was_charged(shop, settings):
 def test_of_fifty_at_once_one_places_the_order(shop, ids):
     shop.moods = [Mood("delay", seconds=0.2)]
     one = make_subscription()
-    calls = [lambda n=n: charge(one, f"r-{n % ids}") for n in range(50)]
+    calls = [partial(charge, one, f"r-{number % ids}") for number in range(50)]
     responses = at_once(calls)
     placed = [each for each in responses if each.status_code == 201]
     assert len(placed) == 1
@@ -375,7 +376,7 @@ def test_of_fifty_at_once_one_places_the_order(shop, ids):
 
 def test_of_two_subscriptions_with_one_request_id_one_gets_it(shop):
     many = [make_subscription() for _ in range(12)]
-    responses = at_once([lambda one=one: charge(one) for one in many])
+    responses = at_once([partial(charge, one) for one in many])
     assert sorted(each.status_code for each in responses) == [201] + [422] * 11
     assert len(shop.orders) == 1
 

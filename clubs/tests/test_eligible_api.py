@@ -111,10 +111,12 @@ def test_whoever_stops_listening_leaves_no_transaction_behind(client, monkeypatc
         make_subscription(id=f"s{number}")
     response = client.get(PATH)
     next(iter(response.streaming_content))
-    assert connection.in_atomic_block
+    open_ones = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+    (begun,) = at_once([lambda: sql(open_ones)])
     response.close()
     del response
-    assert not connection.in_atomic_block
+    (left,) = at_once([lambda: sql(open_ones)])
+    assert begun[0][0] - left[0][0] == 1
     assert len(eligible()) == 3
 
 

@@ -1,6 +1,7 @@
 """POST /subscription/{id}/status/."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from django.utils import timezone
@@ -269,9 +270,9 @@ def test_no_return_survives_a_cancellation_beside_a_pause():
         subscription = make_subscription()
         responses = at_once(
             [
-                lambda one=subscription: change(APIClient(), one, PAUSED, interval=30),
-                lambda one=subscription: change(APIClient(), one, CANCELLED),
-                lambda one=subscription: change(APIClient(), one, CANCELLED),
+                partial(change, APIClient(), subscription, PAUSED, interval=30),
+                partial(change, APIClient(), subscription, CANCELLED),
+                partial(change, APIClient(), subscription, CANCELLED),
             ]
         )
         assert {each.status_code for each in responses} <= {200, 409}

@@ -115,9 +115,10 @@ class Command(BaseCommand):
 
 def instant(text: str) -> datetime:
     try:
-        return Instant().run_validation(text)
+        at: datetime = Instant().run_validation(text)
     except ValidationError:
         raise ValueError(text) from None
+    return at
 
 
 def bar(run: ChargeRun) -> str:
