@@ -2,12 +2,13 @@
 
 import random
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 from django.utils import timezone
 
 from clubs import services
-from clubs.eligibility import is_eligible
+from clubs.eligibility import uncharged
 from clubs.models import Charge, ChargeEvent, Club, ClubStatus, Status, Subscription
 from clubs.months import month_of
 from clubs.runs import request_id_of
@@ -15,7 +16,7 @@ from common.problems import Problem
 
 DAY = timedelta(days=1)
 A_YEAR = 365
-CUSTOMERS = 24  # a club, of whom some come later
+CUSTOMERS = 12  # a club, of whom some come later
 CLUBS = [
     ("Craft Beer Club", "BEER-CRAFT-6", []),
     ("Natural Wine Club", "WINE-NATURAL-3", []),
@@ -49,7 +50,7 @@ def load() -> bool:
     first = Club.objects.get(name=CLUBS[0][0])
     for customer in MOODY:
         subscribe(first, customer, now - 40 * DAY, some_id(chance))
-    bill(now, chance)
+    bill(now)
     return True
 
 
@@ -106,29 +107,31 @@ def live(
         return  # a life too short for it
 
 
-def bill(now: datetime, chance: random.Random) -> None:
+def bill(now: datetime) -> None:
     """The months gone by, charged as they were; this one is left to be charged for real."""
     firsts = [month_of(now)]
     while len(firsts) < 7:
         firsts.insert(0, month_of(datetime.combine(firsts[0], datetime.min.time(), UTC) - DAY))
+    charges: list[Charge] = []
     for first in firsts[:-1]:
         at = datetime.combine(first, datetime.min.time(), UTC) + timedelta(days=1, hours=6)
-        for subscription in Subscription.objects.select_related("club").order_by("create_date"):
-            if not is_eligible(subscription, at=at) or not subscription.club.store_sku:
-                continue
-            is_unknown = first == firsts[-2] and chance.random() < 0.03
-            settle(subscription, first, at, is_unknown=is_unknown)
+        ids = uncharged(at=at, month=first, after="", limit=1000)
+        found = Subscription.objects.select_related("club").filter(pk__in=ids).order_by("pk")
+        for subscription in found.exclude(club__store_sku=None):
+            is_unknown = first == firsts[-2] and len(charges) % 17 == 0
+            charges.append(charge_of(subscription, first, at, is_unknown=is_unknown))
+    Charge.objects.bulk_create(charges)
+    ChargeEvent.objects.bulk_create(event for charge in charges for event in events_of(charge))
 
 
-def settle(subscription: Subscription, first: date, at: datetime, *, is_unknown: bool) -> None:
-    state = Charge.State.UNKNOWN if is_unknown else Charge.State.SUCCEEDED
-    charge = Charge.objects.create(
+def charge_of(subscription: Subscription, first: date, at: datetime, *, is_unknown: bool) -> Charge:
+    return Charge(
         subscription=subscription,
         period=first,
         request_id=request_id_of(subscription.pk, first),
         customer_id=subscription.customer_store_id,
         sku_id=str(subscription.club.store_sku),
-        state=state,
+        state=Charge.State.UNKNOWN if is_unknown else Charge.State.SUCCEEDED,
         order=None if is_unknown else {"order_id": f"order-{at:%Y%m}-{subscription.pk[-6:]}"},
         claimed_at=at,
         settled_at=None if is_unknown else at,
@@ -136,8 +139,10 @@ def settle(subscription: Subscription, first: date, at: datetime, *, is_unknown:
         attempts=7 if is_unknown else 1,
         look_again_at=timezone.now() + 20 * DAY if is_unknown else None,
     )
+
+
+def events_of(charge: Charge) -> Iterator[ChargeEvent]:
+    is_unknown = charge.state == Charge.State.UNKNOWN
     reason = "No answer from the shop: timeout" if is_unknown else ""
-    ChargeEvent.objects.bulk_create(
-        ChargeEvent(charge=charge, at=at, state=each, reason=why, by="run")
-        for each, why in [(Charge.State.CLAIMED, ""), (state, reason)]
-    )
+    for state, why in [(Charge.State.CLAIMED, ""), (charge.state, reason)]:
+        yield ChargeEvent(charge=charge, at=charge.claimed_at, state=state, reason=why, by="run")
