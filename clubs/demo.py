@@ -16,7 +16,7 @@ from common.problems import Problem
 
 DAY = timedelta(days=1)
 A_YEAR = 365
-CUSTOMERS = 12  # a club, of whom some come later
+CUSTOMERS = 8  # a club, of whom some come later
 CLUBS = [
     ("Craft Beer Club", "BEER-CRAFT-6", []),
     ("Natural Wine Club", "WINE-NATURAL-3", []),

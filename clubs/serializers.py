@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.validators import RegexValidator
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from clubs.models import LONGEST_DETAILS, ChangeQuerySet, Status, StatusChange, Subscription
@@ -65,18 +64,13 @@ class SubscriptionDetailSerializer(SubscriptionSerializer):
     history = ChangeSerializer(many=True, help_text="By effect_date, what is scheduled included.")
 
 
-@extend_schema_field({"description": "What the shop answered; null when that was no JSON."})
-class OrderField(serializers.JSONField):
-    pass
-
-
 class ChargeSerializer(serializers.Serializer[Any]):
     subscription_id = serializers.CharField()
     request_id = serializers.CharField(help_text="The one that placed the order.")
     period = serializers.RegexField(r"^\d{4}-\d{2}$", help_text="A month: 2026-11")
     state = serializers.ChoiceField(["succeeded"])
     charged = serializers.BooleanField(help_text="Whether this very call placed the order.")
-    order = OrderField(allow_null=True)
+    order = serializers.JSONField(help_text="What the shop answered; null when that was no JSON.")
 
 
 def as_json(subscription: Subscription, status_id: int | None) -> dict[str, Any]:
