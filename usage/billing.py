@@ -1,0 +1,135 @@
+"""How a record reaches its bill: in the database, so that it does not matter how it came in.
+
+Writers hold the gate shared until they commit, closing a month takes it alone: whoever is let in
+afterwards sees the month closed, and what was let in before is on its bill.
+"""
+
+import pgtrigger
+
+GATE = 1_970_495_847  # the advisory lock, "usag"
+
+
+def month_of(moment: str) -> str:
+    """The UTC month of an SQL expression, as its first day."""
+    return f"date_trunc('month', {moment} AT TIME ZONE 'UTC')::date"
+
+
+def is_closed(month: str) -> str:
+    return (
+        f"EXISTS (SELECT FROM usage_closing WHERE {month} BETWEEN first_month AND last_month)"  # noqa: S608
+    )
+
+
+def period_of(moment: str, now: str) -> str:
+    """The month on whose bill usage of this moment goes: its own, or when closed the current one.
+
+    The clock of whoever asks may be behind a closing; after the last closed month all are open.
+    """
+    return f"""
+    CASE WHEN {is_closed(month_of(moment))} THEN
+        (SELECT greatest({month_of(now)}, (max(last_month) + interval '1 month')::date)
+         FROM usage_closing)
+    ELSE {month_of(moment)} END"""  # noqa: S608
+
+
+CHOOSE_PERIOD = pgtrigger.Trigger(
+    name="choose_period",
+    when=pgtrigger.Before,
+    operation=pgtrigger.Insert,
+    condition=pgtrigger.Condition('NEW."period" IS NULL'),
+    func=f"""
+    PERFORM pg_advisory_xact_lock_shared({GATE});
+    NEW.period = {period_of("NEW.recorded_at", "now()")};
+    RETURN NEW;
+    """,
+)
+
+# A correction takes back exactly what it names; how much of it is nobody's choice.
+EXPECT_REVERSAL = pgtrigger.Trigger(
+    name="expect_reversal",
+    when=pgtrigger.Before,
+    operation=pgtrigger.Insert,
+    condition=pgtrigger.Condition('NEW."corrects_id" IS NOT NULL'),
+    func="""
+    IF NOT EXISTS (
+        SELECT FROM usage_record
+        WHERE id = NEW.corrects_id AND corrects_id IS NULL AND customer_id = NEW.customer_id
+          AND service = NEW.service AND price_per_unit = NEW.price_per_unit
+          AND units_consumed = -NEW.units_consumed
+    ) THEN
+        RAISE EXCEPTION 'A correction takes back exactly the record that it names'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'usage_record_reversal';
+    END IF;
+    RETURN NEW;
+    """,
+)
+
+# Once for each statement, whether it brings one row or a million. Bills are locked in one order;
+# their lines are changed by whoever holds the bill.
+ADD_TO_BILLS = pgtrigger.Trigger(
+    name="add_to_bills",
+    when=pgtrigger.After,
+    operation=pgtrigger.Insert,
+    level=pgtrigger.Statement,
+    referencing=pgtrigger.Referencing(new="fresh"),
+    declare=[("wrong", "record")],
+    func=f"""
+    IF NOT EXISTS (SELECT FROM fresh) THEN
+        RETURN NULL;
+    END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'An older snapshot does not see which months are closed: READ COMMITTED only';
+    END IF;
+    PERFORM pg_advisory_xact_lock_shared({GATE});
+    SELECT period, month INTO wrong
+    FROM (SELECT DISTINCT period, {month_of("recorded_at")} AS month FROM fresh) given
+    WHERE {is_closed("period")} OR period < month
+       OR (period > month AND NOT {is_closed("month")})
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'Usage of % cannot go on the bill of %', wrong.month, wrong.period
+        USING ERRCODE = 'serialization_failure', HINT = 'The month may have been closed just now.';
+    END IF;
+    WITH part AS (
+        SELECT customer_id, period, service, price_per_unit,
+               sum(units_consumed) AS units, sum(amount) AS amount, count(*) AS records
+        FROM fresh GROUP BY customer_id, period, service, price_per_unit
+    ), bill AS (
+        INSERT INTO usage_bill AS mine (customer_id, period, total)
+        SELECT customer_id, period, sum(amount) FROM part
+        GROUP BY customer_id, period ORDER BY customer_id, period
+        ON CONFLICT (customer_id, period) DO UPDATE SET total = mine.total + EXCLUDED.total
+        RETURNING id, customer_id, period
+    )
+    INSERT INTO usage_billline AS mine
+        (bill_id, service, price_per_unit, units_consumed, amount, records)
+    SELECT id, service, price_per_unit, units, amount, records
+    FROM part JOIN bill USING (customer_id, period)
+    ON CONFLICT (bill_id, service, price_per_unit) DO UPDATE
+    SET units_consumed = mine.units_consumed + EXCLUDED.units_consumed,
+        amount = mine.amount + EXCLUDED.amount,
+        records = mine.records + EXCLUDED.records;
+    RETURN NULL;
+    """,  # noqa: S608
+)
+
+
+def written_by_records_only(table: str) -> pgtrigger.Trigger:
+    return pgtrigger.Trigger(
+        name="follows_records",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+        condition=pgtrigger.Condition("pg_trigger_depth() = 0"),
+        func=f"RAISE EXCEPTION '{table} follows from usage_record and is written by nobody else';",
+    )
+
+
+def never_emptied() -> pgtrigger.Trigger:
+    # Row triggers do not see TRUNCATE.
+    return pgtrigger.Trigger(
+        name="never_emptied",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Truncate,
+        level=pgtrigger.Statement,
+        func="RAISE EXCEPTION 'Cannot truncate %: it stays for ever', TG_TABLE_NAME;",
+    )
