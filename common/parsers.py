@@ -39,6 +39,9 @@ class StrictJSONParser(BaseParser):
         body = stream.read(limit + 1)
         if len(body) > limit:
             raise TooLarge(f"A body has at most {limit} bytes.")
+        return self.read(body)
+
+    def read(self, body: bytes) -> Any:
         return parse_json(body)
 
 
@@ -64,20 +67,26 @@ class AlwaysJSON(BaseContentNegotiation):
 
 def parse_json(body: bytes) -> Any:
     """Raises MalformedJSON with line and column, or InvalidInput with the place in the document."""
+    value, is_suspect = decode_json(body)
+    if is_suspect and (faults := list(islice(impossible_values(value, ""), MOST_FAULTS))):
+        raise InvalidInput(*faults)
+    return value
+
+
+def decode_json(body: bytes) -> tuple[Any, bool]:
+    """What it says, and whether `impossible_values` has to look for what no field can take.
+
+    Raises MalformedJSON.
+    """
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise malformed("Not UTF-8", body[: error.start].decode()) from None
     try:
-        value = decode(STRICT, text)
-        if not SUSPICIOUS.search(text):
-            return value
+        return decode(STRICT, text), bool(SUSPICIOUS.search(text))
     except Unusable:
         # Again, because only in a whole document a fault has its place.
-        value = decode(FORGIVING, text)
-    if faults := list(islice(impossible_values(value, ""), MOST_FAULTS)):
-        raise InvalidInput(*faults)
-    return value
+        return decode(FORGIVING, text), True
 
 
 def decode(decoder: json.JSONDecoder, text: str) -> Any:

@@ -15,9 +15,7 @@ def month_of(moment: str) -> str:
 
 
 def is_closed(month: str) -> str:
-    return (
-        f"EXISTS (SELECT FROM usage_closing WHERE {month} BETWEEN first_month AND last_month)"  # noqa: S608
-    )
+    return f"EXISTS (SELECT FROM usage_closing WHERE {month} BETWEEN first_month AND last_month)"
 
 
 def period_of(moment: str, now: str) -> str:

@@ -53,7 +53,9 @@ class Closing(models.Model):
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(first_month__day=1, last_month__day=1, last_month__gte=F("first_month")),
+                condition=Q(
+                    first_month__day=1, last_month__day=1, last_month__gte=F("first_month")
+                ),
                 name="usage_closing_whole_months",
             ),
         ]
@@ -186,7 +188,9 @@ class UsageRecord(models.Model):
             ),
             # Not a number is greater than all of them.
             models.CheckConstraint(
-                condition=Q(corrects__isnull=True, units_consumed__gt=0, units_consumed__lte=LARGEST)
+                condition=Q(
+                    corrects__isnull=True, units_consumed__gt=0, units_consumed__lte=LARGEST
+                )
                 | Q(corrects__isnull=False, units_consumed__lt=0, units_consumed__gte=-LARGEST),
                 name="usage_record_units_in_bounds",
             ),

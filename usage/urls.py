@@ -1,6 +1,10 @@
 """Usage routes, below /api/v1/usage."""
 
-from rest_framework.routers import SimpleRouter
+from django.urls import path
 
-router = SimpleRouter(use_regex_path=False)
-urlpatterns = router.urls
+from usage import views
+
+urlpatterns = [
+    path("", views.UsageView.as_view(), name="usage"),
+    path("bills/", views.BillView.as_view(), name="usage-bills"),
+]

@@ -1,0 +1,262 @@
+"""The one writer of records: every key once, for ever, with its bill in the same statement."""
+
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+
+import psycopg
+from django.db import OperationalError, connection, transaction
+
+from common.idempotency import KeyReused
+from common.problems import Problem
+from usage.billing import period_of
+from usage.models import first_of_month, month_text
+from usage.reading import Usage
+
+Arguments = dict[str, Any]
+ATTEMPTS = 3
+PASSING = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+
+
+class UnknownCustomer(Problem):
+    status, code, title = 404, "unknown-customer", "There is no such customer"
+
+
+def as_units(number: Decimal) -> str:
+    """No exponent, no needless zero."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def as_money(number: Decimal) -> str:
+    """The same with at least two decimals: 9.50, 0.81, 0.000001."""
+    whole, _, places = f"{number:f}".partition(".")
+    return f"{whole}.{places.rstrip('0'):0<2}"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A record as it stands, with its bill as it is now; `is_replay` when it stood before."""
+
+    id: int
+    customer_id: int
+    service: str
+    units_consumed: Decimal
+    price_per_unit: Decimal
+    amount: Decimal
+    recorded_at: datetime
+    period: date
+    bill_id: int
+    total: Decimal
+    currency: str
+    is_replay: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """As the API answers; by hand, because a serializer would take as long as the record."""
+        month = first_of_month(self.recorded_at)
+        return {
+            "id": self.id,
+            "customerId": self.customer_id,
+            "service": self.service,
+            "unitsConsumed": as_units(self.units_consumed),
+            "pricePerUnit": as_money(self.price_per_unit),
+            "amount": as_money(self.amount),
+            "recordedAt": self.recorded_at,
+            "lateFor": month_text(month) if month < self.period else None,
+            "bill": {
+                "id": self.bill_id,
+                "period": month_text(self.period),
+                "total": as_money(self.total),
+                "currency": self.currency,
+            },
+        }
+
+
+INSERT = f"""
+INSERT INTO usage_record (customer_id, service, units_consumed, price_per_unit, recorded_at, period,
+                          owner, idempotency_key, fingerprint, created_at)
+SELECT customer_id, service, units, price, recorded_at, {period_of("recorded_at", "now")},
+       %(owner)s::varchar, key, fingerprint, now
+"""
+
+ONE = f"""{INSERT}
+FROM (SELECT %(customer_id)s::bigint AS customer_id, %(service)s::varchar AS service,
+             %(units)s::numeric AS units, %(price)s::numeric AS price,
+             %(recorded_at)s::timestamptz AS recorded_at, %(key)s::varchar AS key,
+             %(fingerprint)s::bytea AS fingerprint, %(now)s::timestamptz AS now) given
+WHERE EXISTS (SELECT FROM customer WHERE id = customer_id)
+ON CONFLICT (owner, idempotency_key) DO NOTHING
+"""
+
+MANY = f"""{INSERT}
+FROM (SELECT c AS customer_id, s AS service, u AS units, p AS price,
+             coalesce(t, %(now)s::timestamptz) AS recorded_at, k AS key,
+             decode(f, 'hex') AS fingerprint, %(now)s::timestamptz AS now
+      FROM jsonb_to_recordset(%(records)s::jsonb)
+           AS given(k text, c bigint, s text, u numeric, p numeric, t timestamptz, f text)) given
+-- Whoever brings the same keys takes them in the same order.
+ORDER BY key COLLATE "C"
+ON CONFLICT (owner, idempotency_key) DO NOTHING
+RETURNING idempotency_key, id
+"""
+
+# A statement of its own sees what the one before waited for.
+LOOK_UP = """
+SELECT record.fingerprint, record.id, record.customer_id, record.service, record.units_consumed,
+       record.price_per_unit, record.amount, record.recorded_at, record.period,
+       bill.id, bill.total, bill.currency
+FROM usage_record record
+JOIN usage_bill bill ON bill.customer_id = record.customer_id AND bill.period = record.period
+WHERE record.owner = %(owner)s::varchar AND record.idempotency_key = %(key)s::varchar
+"""
+
+LOOK_UP_MANY = """
+SELECT idempotency_key, fingerprint, id, customer_id, service, units_consumed, price_per_unit,
+       recorded_at
+FROM usage_record WHERE owner = %(owner)s::varchar AND idempotency_key = ANY(%(keys)s::varchar[])
+"""
+
+KNOWN = "SELECT id FROM customer WHERE id = ANY(%(customers)s::bigint[])"
+
+
+def record_usage(*, owner: str, usage: Usage, now: datetime) -> Recorded:
+    """Once for each owner and key. Raises UnknownCustomer with the key still free, KeyReused."""
+    arguments = {
+        "owner": owner,
+        "key": usage.key,
+        "customer_id": usage.customer_id,
+        "service": usage.service,
+        "units": usage.units_consumed,
+        "price": usage.price_per_unit,
+        "recorded_at": usage.recorded_at or now,
+        "fingerprint": usage.fingerprint,
+        "now": now,
+    }
+    is_new = write(ONE, arguments)[0] == 1
+    found = fetch(LOOK_UP, {"owner": owner, "key": usage.key})
+    if not found:
+        raise UnknownCustomer()
+    [(fingerprint, *stands)] = found
+    recorded = Recorded(*stands, is_replay=not is_new)
+    if not is_new and not means(usage, fingerprint, recorded):
+        raise KeyReused()
+    return recorded
+
+
+class Stands(NamedTuple):
+    """A record of the same key; `place` is its place in the batch that it came with."""
+
+    fingerprint: bytes | None
+    id: int
+    customer_id: int
+    service: str
+    units_consumed: Decimal
+    price_per_unit: Decimal
+    recorded_at: datetime
+    place: int = -1
+
+
+class Verdict(NamedTuple):
+    status: Literal["created", "replayed", "conflict", "unknown_customer"]
+    id: int | None = None
+
+
+def record_many(*, owner: str, batch: Sequence[Usage], now: datetime) -> list[Verdict]:
+    """A verdict for each in order, as if they had come one after the other; one statement writes.
+
+    Of one key twice the first that has a customer is written.
+    """
+    customers = {id for (id,) in fetch(KNOWN, {"customers": list({u.customer_id for u in batch})})}
+    first: dict[str, int] = {}
+    for place, usage in enumerate(batch):
+        if usage.customer_id in customers:
+            first.setdefault(usage.key, place)
+    written = dict(insert_many(owner, [batch[place] for place in first.values()], now))
+    others = {usage.key for usage in batch if usage.key not in written}
+    standing = {
+        key: Stands(*columns)
+        for key, *columns in (
+            fetch(LOOK_UP_MANY, {"owner": owner, "keys": list(others)}) if others else []
+        )
+    }
+    verdicts = []
+    for place, usage in enumerate(batch):
+        key = usage.key
+        if (id := written.get(key)) is not None:
+            if place == first[key]:
+                verdicts.append(Verdict("created", id))
+            elif place < first[key]:
+                verdicts.append(Verdict("unknown_customer"))
+            elif usage.fingerprint == batch[first[key]].fingerprint:
+                verdicts.append(Verdict("replayed", id))
+            else:
+                verdicts.append(Verdict("conflict"))
+        elif (stands := standing.get(key)) is None:
+            verdicts.append(Verdict("unknown_customer"))
+        elif means(usage, stands.fingerprint, stands):
+            verdicts.append(Verdict("replayed", stands.id))
+        else:
+            verdicts.append(Verdict("conflict"))
+    return verdicts
+
+
+def insert_many(owner: str, batch: Sequence[Usage], now: datetime) -> list[tuple[str, int]]:
+    """Key and id of those that were not there before."""
+    if not batch:
+        return []
+    records = [
+        {
+            "k": usage.key,
+            "c": usage.customer_id,
+            "s": usage.service,
+            "u": usage.units_consumed,
+            "p": usage.price_per_unit,
+            "t": usage.recorded_at and usage.recorded_at.isoformat(),
+            "f": usage.fingerprint.hex(),
+        }
+        for usage in batch
+    ]
+    arguments = {"owner": owner, "records": json.dumps(records), "now": now}
+    return write(MANY, arguments)[1]
+
+
+def write(statement: str, arguments: Arguments) -> tuple[int, list[Any]]:
+    """How many rows were written, and what they return.
+
+    Again when the month was closed at the very moment, or when PostgreSQL ended one of two that
+    waited for each other.
+    """
+    for attempts_left in reversed(range(ATTEMPTS)):
+        try:
+            # In a transaction of somebody else's, a failed statement must not be the end of it.
+            with transaction.atomic() if connection.in_atomic_block else nullcontext():
+                with connection.cursor() as cursor:
+                    cursor.execute(statement, arguments)
+                    return cursor.rowcount, cursor.fetchall() if cursor.description else []
+        except OperationalError as error:
+            if not isinstance(error.__cause__, PASSING) or not attempts_left:
+                raise
+    raise AssertionError("unreachable")
+
+
+def fetch(statement: str, arguments: Arguments) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, arguments)
+        return cursor.fetchall()
+
+
+def means(usage: Usage, fingerprint: bytes | None, stands: Any) -> bool:
+    """Whether what stands is what is asked for; without a fingerprint, going by the columns."""
+    if fingerprint is not None:
+        return bytes(fingerprint) == usage.fingerprint
+    return (
+        usage.customer_id == stands.customer_id
+        and usage.service == stands.service
+        and Decimal(usage.units_consumed) == stands.units_consumed
+        and Decimal(usage.price_per_unit) == stands.price_per_unit
+        and usage.recorded_at in (None, stands.recorded_at)
+    )

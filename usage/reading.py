@@ -1,0 +1,187 @@
+"""One record as somebody sends it, read strictly and brought to its canonical form.
+
+By hand: in a batch of a thousand a serializer would take longer than all the rest.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Context, Decimal, InvalidOperation
+from typing import Any, NamedTuple
+
+from rest_framework.exceptions import ValidationError
+
+from common.idempotency import VISIBLE_ASCII
+from common.parsers import LONGEST_NUMBER
+from common.problems import Fault, InvalidInput, escape, fault
+from common.serializers import Instant
+from usage.models import DECIMAL_PLACES, DIGITS_BEFORE_POINT, LONGEST_SERVICE
+
+LARGEST_ID = 2**63 - 1
+AHEAD = timedelta(minutes=5)
+REQUIRED = ("customerId", "service", "unitsConsumed", "pricePerUnit")
+FIELDS = {*REQUIRED, "recordedAt", "idempotencyKey"}
+# Text spells a number as JSON does.
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
+WIDE = Context(prec=2 * LONGEST_NUMBER)
+instants = Instant()
+
+
+class Usage(NamedTuple):
+    """Decimals are canonical text: no exponent, no needless zero."""
+
+    key: str
+    customer_id: int
+    service: str
+    units_consumed: str
+    price_per_unit: str
+    recorded_at: datetime | None
+
+    @property
+    def fingerprint(self) -> bytes:
+        """16 bytes, equal for records that ask for the same, however it was spelt."""
+        at = self.recorded_at.isoformat() if self.recorded_at else ""
+        # The service comes last: it is the only one that may contain what divides them.
+        said = f"{self.customer_id}\n{self.units_consumed}\n{self.price_per_unit}\n{at}\n"
+        return hashlib.sha256(f"{said}{self.service}".encode()).digest()[:16]
+
+
+class Spoilt(NamedTuple):
+    """A record with something in it that no field can take."""
+
+    record: Any
+    faults: list[Fault]
+
+
+def key_in(data: Any) -> str | None:
+    """The key of a record that may be wrong in all else; None when it has none that is one."""
+    record = data.record if isinstance(data, Spoilt) else data
+    key = record.get("idempotencyKey") if isinstance(record, Mapping) else None
+    return key if isinstance(key, str) and VISIBLE_ASCII.fullmatch(key) else None
+
+
+def read_usage(data: Any, *, now: datetime, key: str | None = None) -> Usage:
+    """`key` is the header's. Raises InvalidInput with every field that is wrong."""
+    if isinstance(data, Spoilt):
+        raise InvalidInput(*data.faults)
+    if not isinstance(data, Mapping):
+        raise InvalidInput(fault("", "invalid", "A record is a JSON object."))
+    faults: list[Fault] = []
+    if not FIELDS.issuperset(data):
+        faults += [
+            fault(f"/{escape(name)}", "unknown-field", "No such field.")
+            for name in data
+            if name not in FIELDS
+        ]
+    found: dict[str, Any] = {}
+    for name, read in READERS:
+        if name in data:
+            try:
+                found[name] = read(data[name])
+            except Unfit as unfit:
+                faults.append(fault(f"/{name}", unfit.code, unfit.detail))
+        elif name in REQUIRED:
+            faults.append(fault(f"/{name}", "required", "This field is required."))
+    at = found.get("recordedAt")
+    if at is not None and at > now + AHEAD:
+        faults.append(fault("/recordedAt", "in-the-future", "More than 5 minutes ahead."))
+    own_key = found.get("idempotencyKey", key)
+    if own_key is None and "idempotencyKey" not in data:
+        faults.append(fault("/idempotencyKey", "required", "A key is required."))
+    elif key is not None and own_key != key:
+        detail = "Another one than in the header Idempotency-Key."
+        faults.append(fault("/idempotencyKey", "two-keys", detail))
+    if faults:
+        raise InvalidInput(*faults)
+    return Usage(
+        own_key,
+        found["customerId"],
+        found["service"],
+        found["unitsConsumed"],
+        found["pricePerUnit"],
+        at,
+    )
+
+
+class Unfit(Exception):
+    def __init__(self, code: str, detail: str) -> None:
+        self.code, self.detail = code, detail
+
+
+def read_key(value: Any) -> str:
+    if type(value) is not str or not VISIBLE_ASCII.fullmatch(value):
+        raise Unfit("invalid", "1 to 200 visible ASCII characters.")
+    return value
+
+
+def read_customer_id(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise Unfit("invalid", "A positive integer.")
+    if value > LARGEST_ID:
+        raise Unfit("too-large", "The number is too large.")
+    return value
+
+
+def read_service(value: Any) -> str:
+    if type(value) is not str:
+        raise Unfit("invalid", "Must be text.")
+    service = unicodedata.normalize("NFC", value.strip())
+    if not 0 < len(service) <= LONGEST_SERVICE:
+        raise Unfit("length", f"1 to {LONGEST_SERVICE} characters, white space around it aside.")
+    return service
+
+
+def read_units(value: Any) -> str:
+    units = read_decimal(value)
+    if units == "0" or units[0] == "-":
+        raise Unfit("not-positive", "Must be greater than 0.")
+    return units
+
+
+def read_price(value: Any) -> str:
+    price = read_decimal(value)
+    if price[0] == "-":
+        raise Unfit("negative", "Must not be negative.")
+    return price
+
+
+def read_decimal(value: Any) -> str:
+    """Canonical text of a number that a column can hold as it is."""
+    if type(value) is int:
+        number = Decimal(value)
+    elif type(value) is Decimal:
+        number = value
+    elif type(value) is str and len(value) <= LONGEST_NUMBER and NUMBER.fullmatch(value):
+        try:
+            number = Decimal(value)
+        except InvalidOperation:  # an exponent beyond all bounds
+            raise Unfit("out-of-range", "The exponent is out of range.") from None
+    else:
+        raise Unfit("invalid", "A decimal number, as a JSON number or as text that spells one.")
+    if not number:
+        return "0"
+    if number.adjusted() >= DIGITS_BEFORE_POINT:
+        raise Unfit("too-large", f"At most {DIGITS_BEFORE_POINT} digits before the point.")
+    number = number.normalize(WIDE)
+    if number.as_tuple().exponent < -DECIMAL_PLACES:  # type: ignore[operator]  # no NaN here
+        raise Unfit("too-precise", f"At most {DECIMAL_PLACES} decimal places.")
+    return f"{number:f}"
+
+
+def read_instant(value: Any) -> datetime:
+    try:
+        return instants.to_internal_value(value)
+    except ValidationError as error:
+        raise Unfit("invalid", str(error.detail[0])) from None  # type: ignore[index]
+
+
+READERS = [
+    ("idempotencyKey", read_key),
+    ("customerId", read_customer_id),
+    ("service", read_service),
+    ("unitsConsumed", read_units),
+    ("pricePerUnit", read_price),
+    ("recordedAt", read_instant),
+]
