@@ -76,7 +76,7 @@ ADD_TO_BILLS = pgtrigger.Trigger(
         RETURN NULL;
     END IF;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'An older snapshot does not see which months are closed: READ COMMITTED only';
+        RAISE EXCEPTION 'READ COMMITTED only: an older snapshot may miss a closing';
     END IF;
     PERFORM pg_advisory_xact_lock_shared({GATE});
     SELECT period, month INTO wrong

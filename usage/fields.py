@@ -6,7 +6,7 @@ from django.db import models
 
 
 class ExactDecimal(models.DecimalField):  # type: ignore[type-arg]
-    """`numeric` without a scale: one with a scale rounds silently, this one leaves it to a check."""
+    """`numeric` without a scale: with one it rounds silently; here a check refuses."""
 
     def db_type(self, connection: Any) -> str:
         return "numeric"

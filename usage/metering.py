@@ -14,7 +14,7 @@ from django.db import OperationalError, connection, transaction
 from common.idempotency import KeyReused
 from common.problems import Problem
 from usage.billing import period_of
-from usage.models import first_of_month, month_text
+from usage.models import Bill, UsageRecord, first_of_month, month_text
 from usage.reading import Usage
 
 Arguments = dict[str, Any]
@@ -90,7 +90,7 @@ FROM (SELECT %(customer_id)s::bigint AS customer_id, %(service)s::varchar AS ser
              %(fingerprint)s::bytea AS fingerprint, %(now)s::timestamptz AS now) given
 WHERE EXISTS (SELECT FROM customer WHERE id = customer_id)
 ON CONFLICT (owner, idempotency_key) DO NOTHING
-"""
+"""  # noqa: S608
 
 MANY = f"""{INSERT}
 FROM (SELECT c AS customer_id, s AS service, u AS units, p AS price,
@@ -102,7 +102,7 @@ FROM (SELECT c AS customer_id, s AS service, u AS units, p AS price,
 ORDER BY key COLLATE "C"
 ON CONFLICT (owner, idempotency_key) DO NOTHING
 RETURNING idempotency_key, id
-"""
+"""  # noqa: S608
 
 # A statement of its own sees what the one before waited for.
 LOOK_UP = """
@@ -137,10 +137,10 @@ def record_usage(*, owner: str, usage: Usage, now: datetime) -> Recorded:
         "now": now,
     }
     is_new = write(ONE, arguments)[0] == 1
-    found = fetch(LOOK_UP, {"owner": owner, "key": usage.key})
-    if not found:
+    found = look_up(owner, usage.key)
+    if found is None:
         raise UnknownCustomer()
-    [(fingerprint, *stands)] = found
+    fingerprint, stands = found
     recorded = Recorded(*stands, is_replay=not is_new)
     if not is_new and not means(usage, fingerprint, recorded):
         raise KeyReused()
@@ -233,10 +233,10 @@ def write(statement: str, arguments: Arguments) -> tuple[int, list[Any]]:
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
             # In a transaction of somebody else's, a failed statement must not be the end of it.
-            with transaction.atomic() if connection.in_atomic_block else nullcontext():
-                with connection.cursor() as cursor:
-                    cursor.execute(statement, arguments)
-                    return cursor.rowcount, cursor.fetchall() if cursor.description else []
+            savepoint = transaction.atomic() if connection.in_atomic_block else nullcontext()
+            with savepoint, connection.cursor() as cursor:
+                cursor.execute(statement, arguments)
+                return cursor.rowcount, cursor.fetchall() if cursor.description else []
         except OperationalError as error:
             if not isinstance(error.__cause__, PASSING) or not attempts_left:
                 raise
@@ -249,10 +249,35 @@ def fetch(statement: str, arguments: Arguments) -> list[Any]:
         return cursor.fetchall()
 
 
+def look_up(owner: str, key: str) -> tuple[bytes | None, list[Any]] | None:
+    """The fingerprint, and what Recorded holds but for `is_replay`."""
+    for fingerprint, *stands in fetch(LOOK_UP, {"owner": owner, "key": key}):
+        return fingerprint, stands
+    return None
+
+
+def standing(record: UsageRecord, bill: Bill) -> Recorded:
+    """The same from rows that were read already."""
+    return Recorded(
+        record.pk,
+        record.customer_id,
+        record.service,
+        record.units_consumed,
+        record.price_per_unit,
+        record.amount,
+        record.recorded_at,
+        record.period,
+        bill.pk,
+        bill.total,
+        bill.currency,
+        is_replay=True,
+    )
+
+
 def means(usage: Usage, fingerprint: bytes | None, stands: Any) -> bool:
     """Whether what stands is what is asked for; without a fingerprint, going by the columns."""
     if fingerprint is not None:
-        return bytes(fingerprint) == usage.fingerprint
+        return fingerprint == usage.fingerprint
     return (
         usage.customer_id == stands.customer_id
         and usage.service == stands.service

@@ -7,7 +7,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
@@ -87,22 +87,31 @@ def read_usage(data: Any, *, now: datetime, key: str | None = None) -> Usage:
     at = found.get("recordedAt")
     if at is not None and at > now + AHEAD:
         faults.append(fault("/recordedAt", "in-the-future", "More than 5 minutes ahead."))
-    own_key = found.get("idempotencyKey", key)
-    if own_key is None and "idempotencyKey" not in data:
-        faults.append(fault("/idempotencyKey", "required", "A key is required."))
-    elif key is not None and own_key != key:
-        detail = "Another one than in the header Idempotency-Key."
-        faults.append(fault("/idempotencyKey", "two-keys", detail))
-    if faults:
+    if "idempotencyKey" in found or "idempotencyKey" not in data:
+        try:
+            key = one_key(key, found.get("idempotencyKey"))
+        except InvalidInput as invalid:
+            faults += invalid.extra["errors"]
+    if faults or key is None:
         raise InvalidInput(*faults)
     return Usage(
-        own_key,
+        key,
         found["customerId"],
         found["service"],
         found["unitsConsumed"],
         found["pricePerUnit"],
         at,
     )
+
+
+def one_key(header: str | None, body: str | None) -> str:
+    """The key, which may be in either place. Raises InvalidInput."""
+    if body is None and header is None:
+        raise InvalidInput(fault("/idempotencyKey", "required", "A key is required."))
+    if header is not None and body is not None and header != body:
+        detail = "Another one than in the header Idempotency-Key."
+        raise InvalidInput(fault("/idempotencyKey", "two-keys", detail))
+    return body or header or ""
 
 
 class Unfit(Exception):
@@ -175,6 +184,13 @@ def read_instant(value: Any) -> datetime:
         return instants.to_internal_value(value)
     except ValidationError as error:
         raise Unfit("invalid", str(error.detail[0])) from None  # type: ignore[index]
+
+
+def read_month(text: str) -> date:
+    """The first day of `2026-11`. Raises ValueError."""
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", text, re.ASCII):
+        raise ValueError(text)
+    return date(int(text[:4]), int(text[5:]), 1)
 
 
 READERS = [

@@ -76,7 +76,7 @@ class NewUsage(StrictSerializer):
         "minItems": 1,
         "maxItems": 1000,
         "items": {"anyOf": [{"$ref": "#/components/schemas/NewUsageRequest"}, {}]},
-        "description": "Each with its idempotencyKey. One that is wrong gets a verdict that says so.",
+        "description": "Each with its idempotencyKey. A wrong one gets a verdict of its own.",
     }
 )
 class Several(serializers.Field[Any, Any, Any, Any]):
@@ -104,6 +104,11 @@ class Record(serializers.Serializer[Any]):
     recordedAt = serializers.DateTimeField()
     lateFor = Month(allow_null=True, help_text="The closed month of a record on a later bill.")
     bill = BillOfRecord(help_text="As it is now.")
+
+
+class Correction(Record):
+    corrects = serializers.IntegerField(help_text="The record it takes back.")
+    reason = serializers.CharField()
 
 
 class OwnRecord(Record):
@@ -167,7 +172,7 @@ class NewCorrection(StrictSerializer):
     )
 
 
-class Receipt(serializers.Serializer[Any]):
+class ReceiptSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField()
     sum = Money(help_text="Of the amounts.")
     digest = serializers.CharField(

@@ -1,6 +1,7 @@
 """The usage API: records in, singly and in batches, and the bills that follow."""
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, cast
 
@@ -8,20 +9,31 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework import status
-from rest_framework.generics import ListAPIView
+from rest_framework.generics import GenericAPIView, ListAPIView
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.idempotency import KeyReused, key_of
+from common.idempotency import VISIBLE_ASCII, KeyReused, key_of
 from common.identity import HasScope, Service, ServiceKey
 from common.pagination import CursorPage
-from common.problems import InvalidInput, TooLarge, fault
-from usage import metering
-from usage.models import Bill, Customer
+from common.problems import InvalidInput, NotFound, TooLarge, fault
+from usage import corrections, metering, receipts
+from usage.models import Bill, Customer, UsageRecord
 from usage.parsers import UsageParser
-from usage.reading import LARGEST_ID, Usage, key_in, read_usage
-from usage.serializers import BillSerializer, NewBatch, NewUsage, Record, Verdicts
+from usage.reading import LARGEST_ID, Usage, key_in, one_key, read_month, read_usage
+from usage.serializers import (
+    BillSerializer,
+    Correction,
+    NewBatch,
+    NewCorrection,
+    NewUsage,
+    OwnRecord,
+    ReceiptSerializer,
+    Record,
+    Verdicts,
+)
 
 MOST_RECORDS = 1000
 KEY = OpenApiParameter(
@@ -44,9 +56,19 @@ class ServiceView:
         return cast("Service", self.request.user).owner
 
 
-class UsageView(ServiceView, APIView):
+class ByKey(CursorPage):
+    ordering = "idempotency_key"
+
+
+class UsageView(ServiceView, GenericAPIView[UsageRecord]):
     parser_classes = [UsageParser]
-    required_scope = "usage.write"
+    pagination_class = ByKey
+    serializer_class = OwnRecord
+    queryset = UsageRecord.objects.none()
+
+    @property
+    def required_scope(self) -> str:
+        return scope_of_own_records(self.request)
 
     @extend_schema(
         operation_id="usage_create",
@@ -69,11 +91,21 @@ class UsageView(ServiceView, APIView):
         now = timezone.now()
         usage = read_usage(request.data, now=now, key=key_of(request))
         recorded = metering.record_usage(owner=self.owner, usage=usage, now=now)
-        return Response(
-            recorded.as_json(),
-            status.HTTP_200_OK if recorded.is_replay else status.HTTP_201_CREATED,
-            headers={"Idempotent-Replayed": "true"} if recorded.is_replay else None,
-        )
+        return answer(recorded)
+
+    @extend_schema(
+        operation_id="usage_list",
+        parameters=[
+            OpenApiParameter("idempotencyKey", str, description="The record of this key, if any."),
+        ],
+        responses=OwnRecord(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        """The caller's own records, by key: how a call ended whose answer was lost."""
+        found = UsageRecord.objects.filter(owner=self.owner)
+        if (key := key_in_query(request, "idempotencyKey")) is not None:
+            found = found.filter(idempotency_key=key)
+        return self.get_paginated_response(own_records(self.paginate_queryset(found) or []))
 
     def verdicts(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         now = timezone.now()
@@ -93,6 +125,79 @@ class UsageView(ServiceView, APIView):
             if "status" not in result:
                 result.update(as_json(next(verdicts)))
         return results
+
+
+def scope_of_own_records(request: Request) -> str:
+    """Who writes may look its own records up, and so may its readers."""
+    may_read = "usage.read" in cast("Service", request.user).scopes
+    return "usage.read" if may_read and request.method in SAFE_METHODS else "usage.write"
+
+
+def own_records(records: Sequence[UsageRecord]) -> list[dict[str, Any]]:
+    customers, periods = {r.customer_id for r in records}, {r.period for r in records}
+    bills = {
+        (bill.customer_id, bill.period): bill
+        for bill in Bill.objects.filter(customer__in=customers, period__in=periods)
+    }
+    return [
+        metering.standing(record, bills[record.customer_id, record.period]).as_json()
+        | {
+            "idempotencyKey": record.idempotency_key,
+            "corrects": record.corrects_id,
+            "reason": record.reason,
+        }
+        for record in records
+    ]
+
+
+class CorrectionView(ServiceView, APIView):
+    required_scope = "usage.write"
+
+    @extend_schema(
+        request=NewCorrection,
+        parameters=[KEY],
+        responses={201: Correction, 200: Correction},
+    )
+    def post(self, request: Request, id: int) -> Response:
+        """Take one of the caller's own records back, once, with a new one of negative units."""
+        if id > LARGEST_ID:
+            raise NotFound()
+        said = NewCorrection.read(request.data)
+        key = one_key(key_of(request), said.get("idempotencyKey"))
+        reason = said["reason"]
+        corrected = corrections.correct_record(
+            id=id, owner=self.owner, key=key, reason=reason, now=timezone.now()
+        )
+        return answer(corrected, corrects=id, reason=reason)
+
+
+class ReceiptView(ServiceView, APIView):
+    @property
+    def required_scope(self) -> str:
+        return scope_of_own_records(self.request)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("from", str, description="The first key, itself included."),
+            OpenApiParameter("to", str, description="The last key, itself included."),
+        ],
+        responses=ReceiptSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        """Proof of what landed of the caller's own: count, sum and digest over a range of keys.
+
+        Over the first 100,000 records of the range.
+        """
+        first, last = key_in_query(request, "from"), key_in_query(request, "to")
+        return Response(receipts.receipt(owner=self.owner, first=first, last=last).as_json())
+
+
+def answer(recorded: metering.Recorded, **more: Any) -> Response:
+    return Response(
+        {**recorded.as_json(), **more},
+        status.HTTP_200_OK if recorded.is_replay else status.HTTP_201_CREATED,
+        headers={"Idempotent-Replayed": "true"} if recorded.is_replay else None,
+    )
 
 
 def as_json(verdict: metering.Verdict) -> dict[str, Any]:
@@ -164,6 +269,13 @@ def parameter(request: Request, name: str) -> str | None:
     return values[0] if values else None
 
 
+def key_in_query(request: Request, name: str) -> str | None:
+    given = parameter(request, name)
+    if given is not None and not VISIBLE_ASCII.fullmatch(given):
+        raise InvalidInput(fault(f"/{name}", "invalid", "1 to 200 visible ASCII characters."))
+    return given
+
+
 def customer_in(request: Request) -> int | None:
     """Raises InvalidInput, or UnknownCustomer."""
     given = parameter(request, "customerId")
@@ -182,13 +294,6 @@ def month_in(request: Request) -> date | None:
     if given is None:
         return None
     try:
-        return month_of(given)
+        return read_month(given)
     except ValueError:
         raise InvalidInput(fault("/period", "invalid", "A month: YYYY-MM.")) from None
-
-
-def month_of(text: str) -> date:
-    """Raises ValueError."""
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", text, re.ASCII):
-        raise ValueError(text)
-    return date(int(text[:4]), int(text[5:]), 1)

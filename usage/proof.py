@@ -1,0 +1,103 @@
+"""The proof: every total is the sum of its lines, every line that of its records."""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+
+from django.db import connection, transaction
+
+from usage.corrections import correction_mark
+from usage.metering import as_units
+from usage.models import UsageRecord, month_text
+from usage.reading import Usage
+
+# One statement sees one moment: usage that arrives meanwhile is not taken for a fault.
+WRONG_LINES = """
+WITH expected AS (
+    SELECT customer_id, period, service, price_per_unit,
+           sum(units_consumed) AS units, sum(amount) AS amount, count(*) AS records
+    FROM usage_record GROUP BY customer_id, period, service, price_per_unit
+), line AS (
+    SELECT customer_id, period, service, price_per_unit, line.units_consumed AS units,
+           line.amount, line.records
+    FROM usage_billline line JOIN usage_bill bill ON bill.id = line.bill_id
+)
+SELECT customer_id, period, service, price_per_unit, line.units, line.amount, line.records,
+       expected.units, expected.amount, expected.records
+FROM line FULL JOIN expected USING (customer_id, period, service, price_per_unit)
+WHERE (line.units, line.amount, line.records)
+      IS DISTINCT FROM (expected.units, expected.amount, expected.records)
+ORDER BY customer_id, period, service, price_per_unit
+"""
+
+WRONG_TOTALS = """
+SELECT customer_id, period, total, added
+FROM usage_bill bill LEFT JOIN LATERAL (
+    SELECT sum(amount) AS added FROM usage_billline WHERE bill_id = bill.id
+) lines ON true
+WHERE total IS DISTINCT FROM added
+ORDER BY customer_id, period
+"""
+
+WRONG_MONTHS = """
+SELECT id, customer_id, period FROM usage_record
+WHERE date_trunc('month', recorded_at AT TIME ZONE 'UTC')::date > period
+ORDER BY id
+"""
+
+
+def discrepancies() -> Iterator[str]:
+    """What is wrong, a line each, naming the bill; nothing when all adds up."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(WRONG_TOTALS)
+        for customer, period, total, added in cursor.fetchall():
+            sums = f"total {text(total)}, its lines add up to {text(added)}"
+            yield f"{bill(customer, period)}: {sums}"
+        cursor.execute(WRONG_LINES)
+        for customer, period, service, price, *figures in cursor.fetchall():
+            yield (
+                f"{bill(customer, period)}: line {service} at {as_units(price)} says "
+                f"{said(figures[:3])}; its records say {said(figures[3:])}"
+            )
+        cursor.execute(WRONG_MONTHS)
+        for id, customer, period in cursor.fetchall():
+            yield f"{bill(customer, period)}: record {id} is of a later month"
+        yield from edited_records()
+
+
+def edited_records() -> Iterator[str]:
+    """Records that no longer say what was asked for, also where all the figures fit."""
+    asked = UsageRecord.objects.filter(fingerprint__isnull=False).order_by("id")
+    for record in asked.iterator():
+        if bytes(record.fingerprint) not in marks_of(record):
+            yield f"{bill(record.customer_id, record.period)}: record {record.pk} was edited"
+
+
+def marks_of(record: UsageRecord) -> set[bytes]:
+    """Its time may have been given or not."""
+    if record.corrects_id is not None:
+        return {correction_mark(record.corrects_id, record.reason)}
+    said = Usage(
+        record.idempotency_key,
+        record.customer_id,
+        record.service,
+        as_units(record.units_consumed),
+        as_units(record.price_per_unit),
+        record.recorded_at,
+    )
+    return {said.fingerprint, said._replace(recorded_at=None).fingerprint}
+
+
+def bill(customer: int, period: date) -> str:
+    return f"bill of customer {customer} for {month_text(period)}"
+
+
+def said(figures: list[Decimal | int | None]) -> str:
+    units, amount, records = (text(figure) for figure in figures)
+    return f"{units} units, {amount}, {records} records"
+
+
+def text(figure: Decimal | int | None) -> str:
+    if figure is None:
+        return "nothing"
+    return as_units(figure) if isinstance(figure, Decimal) else str(figure)
