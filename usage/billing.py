@@ -69,7 +69,7 @@ ADD_TO_BILLS = pgtrigger.Trigger(
     when=pgtrigger.After,
     operation=pgtrigger.Insert,
     level=pgtrigger.Statement,
-    referencing=pgtrigger.Referencing(new="fresh"),
+    referencing=pgtrigger.Referencing(new="fresh"),  # type: ignore[no-untyped-call]
     declare=[("wrong", "record")],
     func=f"""
     IF NOT EXISTS (SELECT FROM fresh) THEN

@@ -67,7 +67,7 @@ def correct_record(*, id: int, owner: str, key: str, reason: str, now: datetime)
     fingerprint, stands = found
     if fingerprint != mark:
         raise KeyReused()
-    return Recorded(*stands, is_replay=not is_new)
+    return Recorded(*[*stands, not is_new])
 
 
 def correction_mark(id: int, reason: str) -> bytes:

@@ -141,7 +141,7 @@ def record_usage(*, owner: str, usage: Usage, now: datetime) -> Recorded:
     if found is None:
         raise UnknownCustomer()
     fingerprint, stands = found
-    recorded = Recorded(*stands, is_replay=not is_new)
+    recorded = Recorded(*[*stands, not is_new])
     if not is_new and not means(usage, fingerprint, recorded):
         raise KeyReused()
     return recorded
@@ -246,7 +246,8 @@ def write(statement: str, arguments: Arguments) -> tuple[int, list[Any]]:
 def fetch(statement: str, arguments: Arguments) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(statement, arguments)
-        return cursor.fetchall()
+        rows: list[Any] = cursor.fetchall()
+        return rows
 
 
 def look_up(owner: str, key: str) -> tuple[bytes | None, list[Any]] | None:

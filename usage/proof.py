@@ -69,7 +69,7 @@ def edited_records() -> Iterator[str]:
     """Records that no longer say what was asked for, also where all the figures fit."""
     asked = UsageRecord.objects.filter(fingerprint__isnull=False).order_by("id")
     for record in asked.iterator():
-        if bytes(record.fingerprint) not in marks_of(record):
+        if bytes(record.fingerprint or b"") not in marks_of(record):
             yield f"{bill(record.customer_id, record.period)}: record {record.pk} was edited"
 
 

@@ -117,7 +117,7 @@ class OwnRecord(Record):
     reason = serializers.CharField()
 
 
-class Fault(serializers.Serializer[Any]):
+class FaultOfRecord(serializers.Serializer[Any]):
     pointer = serializers.CharField(help_text="JSON Pointer into the record.")
     code = serializers.CharField()
     detail = serializers.CharField()
@@ -132,7 +132,7 @@ class VerdictOfRecord(serializers.Serializer[Any]):
     idempotencyKey = serializers.CharField(allow_null=True)
     status = VerdictStatus()
     id = serializers.IntegerField(required=False)
-    errors = Fault(many=True, required=False)
+    errors = FaultOfRecord(many=True, required=False)  # type: ignore[assignment]
 
 
 class Verdicts(serializers.Serializer[Any]):

@@ -44,23 +44,13 @@ KEY = OpenApiParameter(
 )
 
 
-class ServiceView:
-    """A service with the right scope; `owner` is its team."""
-
-    authentication_classes = [ServiceKey]
-    permission_classes = [HasScope]
-    request: Request
-
-    @property
-    def owner(self) -> str:
-        return cast("Service", self.request.user).owner
-
-
 class ByKey(CursorPage):
     ordering = "idempotency_key"
 
 
-class UsageView(ServiceView, GenericAPIView[UsageRecord]):
+class UsageView(GenericAPIView[UsageRecord]):
+    authentication_classes = [ServiceKey]
+    permission_classes = [HasScope]
     parser_classes = [UsageParser]
     pagination_class = ByKey
     serializer_class = OwnRecord
@@ -87,10 +77,10 @@ class UsageView(ServiceView, GenericAPIView[UsageRecord]):
         """Record usage, once for each key: a replay answers 200 with the record as first answered
         and the bill as it is now. A batch gets a verdict for each record."""
         if isinstance(request.data, dict) and "records" in request.data:
-            return Response({"results": self.verdicts(request.data)})
+            return Response({"results": self.verdicts(request)})
         now = timezone.now()
         usage = read_usage(request.data, now=now, key=key_of(request))
-        recorded = metering.record_usage(owner=self.owner, usage=usage, now=now)
+        recorded = metering.record_usage(owner=owner_of(request), usage=usage, now=now)
         return answer(recorded)
 
     @extend_schema(
@@ -102,16 +92,16 @@ class UsageView(ServiceView, GenericAPIView[UsageRecord]):
     )
     def get(self, request: Request) -> Response:
         """The caller's own records, by key: how a call ended whose answer was lost."""
-        found = UsageRecord.objects.filter(owner=self.owner)
+        found = UsageRecord.objects.filter(owner=owner_of(request))
         if (key := key_in_query(request, "idempotencyKey")) is not None:
             found = found.filter(idempotency_key=key)
         return self.get_paginated_response(own_records(self.paginate_queryset(found) or []))
 
-    def verdicts(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+    def verdicts(self, request: Request) -> list[dict[str, Any]]:
         now = timezone.now()
         batch: list[Usage] = []
         results: list[dict[str, Any]] = []
-        for record in records_of(body):
+        for record in records_of(request.data):
             try:
                 batch.append(read_usage(record, now=now))
                 results.append({"idempotencyKey": batch[-1].key})
@@ -120,11 +110,16 @@ class UsageView(ServiceView, GenericAPIView[UsageRecord]):
                 results.append(
                     {"idempotencyKey": key_in(record), "status": "invalid", "errors": faults}
                 )
-        verdicts = iter(metering.record_many(owner=self.owner, batch=batch, now=now))
+        verdicts = iter(metering.record_many(owner=owner_of(request), batch=batch, now=now))
         for result in results:
             if "status" not in result:
                 result.update(as_json(next(verdicts)))
         return results
+
+
+def owner_of(request: Request) -> str:
+    """The caller's team."""
+    return cast("Service", request.user).owner
 
 
 def scope_of_own_records(request: Request) -> str:
@@ -150,7 +145,9 @@ def own_records(records: Sequence[UsageRecord]) -> list[dict[str, Any]]:
     ]
 
 
-class CorrectionView(ServiceView, APIView):
+class CorrectionView(APIView):
+    authentication_classes = [ServiceKey]
+    permission_classes = [HasScope]
     required_scope = "usage.write"
 
     @extend_schema(
@@ -166,12 +163,15 @@ class CorrectionView(ServiceView, APIView):
         key = one_key(key_of(request), said.get("idempotencyKey"))
         reason = said["reason"]
         corrected = corrections.correct_record(
-            id=id, owner=self.owner, key=key, reason=reason, now=timezone.now()
+            id=id, owner=owner_of(request), key=key, reason=reason, now=timezone.now()
         )
         return answer(corrected, corrects=id, reason=reason)
 
 
-class ReceiptView(ServiceView, APIView):
+class ReceiptView(APIView):
+    authentication_classes = [ServiceKey]
+    permission_classes = [HasScope]
+
     @property
     def required_scope(self) -> str:
         return scope_of_own_records(self.request)
@@ -189,7 +189,7 @@ class ReceiptView(ServiceView, APIView):
         Over the first 100,000 records of the range.
         """
         first, last = key_in_query(request, "from"), key_in_query(request, "to")
-        return Response(receipts.receipt(owner=self.owner, first=first, last=last).as_json())
+        return Response(receipts.receipt(owner=owner_of(request), first=first, last=last).as_json())
 
 
 def answer(recorded: metering.Recorded, **more: Any) -> Response:
@@ -214,7 +214,7 @@ REFUSALS = {
 }
 
 
-def records_of(body: dict[str, Any]) -> list[Any]:
+def records_of(body: Any) -> list[Any]:
     """Raises InvalidInput or TooLarge."""
     if faults := [
         fault(f"/{name}", "unknown-field", "No such field.") for name in body if name != "records"
@@ -235,9 +235,11 @@ class NewestFirst(CursorPage):
         return ("-period",) if "customerId" in request.query_params else ("-id",)
 
 
-class BillView(ServiceView, ListAPIView[Bill]):
+class BillView(ListAPIView[Bill]):
     """Bills with their lines, newest first."""
 
+    authentication_classes = [ServiceKey]
+    permission_classes = [HasScope]
     pagination_class = NewestFirst
     serializer_class = BillSerializer
     queryset = Bill.objects.none()

@@ -1,0 +1,178 @@
+"""Recording usage: singly and in batches, one hot customer, and how it grows."""
+
+import json
+import os
+import random
+import time
+import uuid
+from datetime import UTC, datetime
+from functools import partial
+
+from django.conf import settings
+from django.db import connection
+
+from benchmarks import load, server
+from benchmarks.report import heading, ratio
+from common.models import ApiKey
+from usage import metering, proof
+
+MANY, HOT = 10_000, 1
+BATCH = 1000
+SERVICES = [f"Service {number}" for number in range(8)]
+# USAGE_ROWS=0,1000000,10000000,50000000 takes the better part of an hour.
+SIZES = [int(size) for size in os.environ.get("USAGE_ROWS", "0,1000000").split(",")]
+SEED_STEP = 1_000_000
+PATH = "/api/v1/usage/"
+
+
+def run() -> None:
+    _, secret = ApiKey.issue(owner="bench", scopes=["usage.write"])
+    prepare()
+    parameters = connection.get_connection_params()
+    dsn = f"host={parameters['host']} dbname={parameters['dbname']} user={parameters['user']}"
+    with (
+        server.serving(
+            "benchmarks.bare_usage:application",
+            BARE_ONE=metering.ONE,
+            BARE_LOOK_UP=metering.LOOK_UP,
+            BARE_DATABASE=dsn,
+        ) as bare,
+        server.serving(settings.RSGI_APPLICATION) as ours,
+        server.serving(
+            settings.RSGI_APPLICATION, DJANGO_SETTINGS_MODULE="benchmarks.naive_settings"
+        ) as naive,
+    ):
+        for size in SIZES:
+            grow_to(size)
+            for port in (bare, ours):
+                load.run(port, single(secret, MANY), seconds=2)
+            singles(ours, bare, secret)
+            batches(ours, bare, naive, secret)
+    started = time.perf_counter()
+    found = list(proof.discrepancies())
+    assert not found, found[:3]
+    print(f"afterwards: {records():,} records proved in {time.perf_counter() - started:.0f} s")
+
+
+def prepare() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO customer (id, name) SELECT n, 'Customer ' || n"
+            " FROM generate_series(1, %s) n",
+            [MANY],
+        )
+        # The same columns and indexes; no checks, no triggers.
+        cursor.execute(
+            "CREATE TABLE bench_plain (LIKE usage_record INCLUDING DEFAULTS INCLUDING IDENTITY"
+            " INCLUDING GENERATED INCLUDING INDEXES)"
+        )
+
+
+def singles(ours: int, bare: int, secret: str) -> None:
+    heading(f"Usage: records per second, singly, from {records():,} records on")
+    ratio(
+        f"ours : bare WSGI, the same statements; {MANY:,} customers",
+        partial(rate, ours, single(secret, MANY)),
+        partial(rate, bare, single(secret, MANY)),
+    )
+    ratio(
+        "ours : bare WSGI, the same statements; one hot customer",
+        partial(rate, ours, single(secret, HOT)),
+        partial(rate, bare, single(secret, HOT)),
+    )
+    ratio(
+        f"one hot customer : {MANY:,} customers, both ours",
+        partial(rate, ours, single(secret, HOT)),
+        partial(rate, ours, single(secret, MANY)),
+    )
+
+
+def batches(ours: int, bare: int, naive: int, secret: str) -> None:
+    heading(f"Usage: records per second in batches of {BATCH}, from {records():,} records on")
+    ratio(
+        "ours : bare WSGI, plain COPY",
+        lambda: BATCH * rate(ours, batch(secret, MANY), connections=4),
+        lambda: BATCH * rate(bare, batch(secret, MANY), connections=4),
+    )
+    ratio(
+        "ours : bare WSGI, plain COPY; one hot customer",
+        lambda: BATCH * rate(ours, batch(secret, HOT), connections=4),
+        lambda: BATCH * rate(bare, batch(secret, HOT), connections=4),
+    )
+    ratio(
+        "ours : a model serializer with many=True and save()",
+        lambda: BATCH * rate(ours, batch(secret, MANY), connections=4),
+        lambda: BATCH * rate(naive, batch(secret, MANY), connections=4),
+        rounds=3,
+    )
+
+
+def usage(customers: int) -> dict[str, object]:
+    return {
+        "customerId": random.randint(1, customers),
+        "service": random.choice(SERVICES),
+        "unitsConsumed": random.randint(1, 1000),
+        "pricePerUnit": "0.05",
+    }
+
+
+def single(secret: str, customers: int) -> load.Request:
+    def request(number: int) -> bytes:
+        return load.post(
+            PATH,
+            json.dumps(usage(customers)).encode(),
+            Idempotency_Key=f"{number}-{uuid.uuid4().hex}",
+            Authorization=f"Bearer {secret}",
+        )
+
+    return request
+
+
+def batch(secret: str, customers: int) -> load.Request:
+    # The keys alone change: what it costs to make up a batch is not what is measured.
+    known = [json.dumps(usage(customers))[:-1] for _ in range(BATCH)]
+
+    def request(number: int) -> bytes:
+        prefix = f"{number}-{uuid.uuid4().hex}"
+        keyed = [f'{each}, "idempotencyKey": "{prefix}-{n}"}}' for n, each in enumerate(known)]
+        body = f'{{"records": [{", ".join(keyed)}]}}'.encode()
+        return load.post(PATH, body, Authorization=f"Bearer {secret}")
+
+    return request
+
+
+def rate(port: int, request: load.Request, *, connections: int = 16) -> float:
+    result = load.run(port, request, connections=connections)
+    assert set(result.statuses) <= {200, 201}, result.statuses
+    return result.rate
+
+
+SEED = """
+INSERT INTO usage_record (customer_id, service, units_consumed, price_per_unit, recorded_at, period,
+                          owner, idempotency_key)
+SELECT 1 + random() * %(customers)s::int, 'Service ' || (random() * 7)::int,
+       1 + (random() * 1000)::int, 0.05, %(now)s::timestamptz, %(period)s::date, 'seed',
+       gen_random_uuid()::text
+FROM generate_series(1, %(rows)s::int)
+"""
+
+
+def grow_to(size: int) -> None:
+    """With records that come by SQL."""
+    now = datetime.now(UTC)
+    started, before = time.perf_counter(), records()
+    with connection.cursor() as cursor:
+        while (missing := size - records()) > 0:
+            rows = min(missing, SEED_STEP)
+            known = {"customers": MANY - 1, "rows": rows, "now": now}
+            cursor.execute(SEED, {**known, "period": now.date().replace(day=1)})
+        cursor.execute("VACUUM ANALYZE usage_record")
+    if (grown := records() - before) > 0:
+        seconds = time.perf_counter() - started
+        print(f"\n{grown:,} records by SQL in {seconds:.0f} s: {grown / seconds:,.0f} a second")
+
+
+def records() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM usage_record")
+        return int(cursor.fetchone()[0])
