@@ -81,7 +81,7 @@ ADD_TO_BILLS = pgtrigger.Trigger(
     PERFORM pg_advisory_xact_lock_shared({GATE});
     SELECT period, month INTO wrong
     FROM (SELECT DISTINCT period, {month_of("recorded_at")} AS month FROM fresh) given
-    WHERE {is_closed("period")} OR period < month
+    WHERE {is_closed("period")} OR period < month OR period <> date_trunc('month', period)
        OR (period > month AND NOT {is_closed("month")})
     LIMIT 1;
     IF FOUND THEN

@@ -1,15 +1,16 @@
 """The one writer of records: every key once, for ever, with its bill in the same statement."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 import psycopg
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from common.idempotency import KeyReused
 from common.problems import Problem
@@ -120,7 +121,20 @@ SELECT idempotency_key, fingerprint, id, customer_id, service, units_consumed, p
 FROM usage_record WHERE owner = %(owner)s::varchar AND idempotency_key = ANY(%(keys)s::varchar[])
 """
 
-KNOWN = "SELECT id FROM customer WHERE id = ANY(%(customers)s::bigint[])"
+COPY = """
+COPY usage_record (id, customer_id, service, units_consumed, price_per_unit, recorded_at, period,
+                   idempotency_key, fingerprint, owner, created_at) FROM STDIN
+"""
+SPECIAL = re.compile(r"[\\\t\n\r]")
+ESCAPES = str.maketrans({each: f"\\{each}" for each in "\\\t\n\r"})
+
+AHEAD = """
+SELECT ARRAY(SELECT id FROM customer WHERE id = ANY(%(customers)s::bigint[])),
+       ARRAY(SELECT nextval(pg_get_serial_sequence('usage_record', 'id'))
+             FROM generate_series(1, %(count)s::int)),
+       ARRAY(SELECT first_month FROM usage_closing ORDER BY id),
+       ARRAY(SELECT last_month FROM usage_closing ORDER BY id)
+"""
 
 
 def record_usage(*, owner: str, usage: Usage, now: datetime) -> Recorded:
@@ -170,12 +184,31 @@ def record_many(*, owner: str, batch: Sequence[Usage], now: datetime) -> list[Ve
 
     Of one key twice the first that has a customer is written.
     """
-    customers = {id for (id,) in fetch(KNOWN, {"customers": list({u.customer_id for u in batch})})}
+    if not batch:
+        return []
+    wanted = {usage.customer_id for usage in batch}
+    customers, ids, closings = look_ahead(wanted, len(batch))
     first: dict[str, int] = {}
     for place, usage in enumerate(batch):
         if usage.customer_id in customers:
             first.setdefault(usage.key, place)
-    written = dict(insert_many(owner, [batch[place] for place in first.values()], now))
+    fresh = [batch[place] for place in first.values()]
+    try:
+        # Nearly always all keys are new.
+        written = dict(copy_many(owner, fresh, ids, closings, now))
+    except (IntegrityError, OperationalError) as error:
+        if not isinstance(error.__cause__, (psycopg.errors.UniqueViolation, *PASSING)):
+            raise
+        written = dict(insert_many(owner, fresh, now))
+    if len(written) == len(batch):
+        return [Verdict("created", written[usage.key]) for usage in batch]
+    return judged(owner, batch, first, written)
+
+
+def judged(
+    owner: str, batch: Sequence[Usage], first: dict[str, int], written: dict[str, int]
+) -> list[Verdict]:
+    """`first` has the places of those that were to be written, by key."""
     others = {usage.key for usage in batch if usage.key not in written}
     standing = {
         key: Stands(*columns)
@@ -204,10 +237,62 @@ def record_many(*, owner: str, batch: Sequence[Usage], now: datetime) -> list[Ve
     return verdicts
 
 
+Months = list[tuple[date, date]]
+
+
+def look_ahead(customers: set[int], count: int) -> tuple[set[int], list[int], Months]:
+    """Those customers that there are, ids for so many records, and the months that are closed."""
+    arguments = {"customers": list(customers), "count": count}
+    [(known, ids, first_months, last_months)] = fetch(AHEAD, arguments)
+    return set(known), ids, list(zip(first_months, last_months, strict=True))
+
+
+def copy_many(
+    owner: str, batch: Sequence[Usage], ids: list[int], closings: Months, now: datetime
+) -> Iterator[tuple[str, int]]:
+    """Write all of them, or raise with none written."""
+    # Whoever brings the same keys takes them in the same order.
+    ordered = sorted(batch)
+    ending = f"{escaped(owner)}\t{now}\n"
+    when: dict[datetime | None, str] = {}
+    lines = []
+    for id, usage in zip(ids, ordered, strict=False):
+        key, customer_id, service, units, price, recorded_at = usage
+        if (moment := when.get(recorded_at)) is None:
+            at = recorded_at or now
+            period = period_in(first_of_month(at), closings, now)
+            moment = when[recorded_at] = f"{at}\t{period}"
+        lines.append(
+            f"{id}\t{customer_id}\t{escaped(service)}\t{units}\t{price}\t{moment}\t{escaped(key)}\t"
+            f"\\\\x{usage.fingerprint.hex()}\t{ending}"
+        )
+    savepoint = transaction.atomic() if connection.in_atomic_block else nullcontext()
+    with (
+        savepoint,
+        connection.cursor() as cursor,
+        connection.wrap_database_errors,
+        cursor.copy(COPY) as copy,
+    ):
+        copy.write("".join(lines))
+    return zip((usage.key for usage in ordered), ids, strict=False)
+
+
+def period_in(month: date, closings: Months, now: datetime) -> date:
+    """As `billing.period_of` has it; the database expects the same."""
+    if not any(first <= month <= last for first, last in closings):
+        return month
+    last = max(last for _, last in closings)
+    after = (last + timedelta(days=31)).replace(day=1)
+    return max(first_of_month(now), after)
+
+
+def escaped(text: str) -> str:
+    """As COPY wants it."""
+    return text.translate(ESCAPES) if SPECIAL.search(text) else text
+
+
 def insert_many(owner: str, batch: Sequence[Usage], now: datetime) -> list[tuple[str, int]]:
     """Key and id of those that were not there before."""
-    if not batch:
-        return []
     records = [
         {
             "k": usage.key,

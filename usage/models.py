@@ -206,10 +206,7 @@ class UsageRecord(models.Model):
                 name="usage_record_at_most_6_places",
             ),
             # That the service is trimmed NFC text, the migration adds: Django has no words for it.
-            models.CheckConstraint(
-                condition=Q(idempotency_key__regex="^[!-~]+$"), name="usage_record_key_visible"
-            ),
-            models.CheckConstraint(condition=Q(period__day=1), name="usage_record_whole_month"),
+            models.CheckConstraint(condition=~Q(idempotency_key=""), name="usage_record_has_key"),
         ]
         indexes = [models.Index(fields=["customer", "period"], name="usage_record_of_bill")]
         permissions = [("correct_usagerecord", "Can take a record back")]

@@ -100,20 +100,18 @@ class UsageView(GenericAPIView[UsageRecord]):
     def verdicts(self, request: Request) -> list[dict[str, Any]]:
         now = timezone.now()
         batch: list[Usage] = []
-        results: list[dict[str, Any]] = []
-        for record in records_of(request.data):
+        invalid: dict[int, dict[str, Any]] = {}
+        for place, record in enumerate(records_of(request.data)):
             try:
                 batch.append(read_usage(record, now=now))
-                results.append({"idempotencyKey": batch[-1].key})
-            except InvalidInput as invalid:
-                faults = invalid.extra["errors"]
-                results.append(
-                    {"idempotencyKey": key_in(record), "status": "invalid", "errors": faults}
-                )
-        verdicts = iter(metering.record_many(owner=owner_of(request), batch=batch, now=now))
-        for result in results:
-            if "status" not in result:
-                result.update(as_json(next(verdicts)))
+            except InvalidInput as refusal:
+                errors = refusal.extra["errors"]
+                key = key_in(record)
+                invalid[place] = {"idempotencyKey": key, "status": "invalid", "errors": errors}
+        verdicts = metering.record_many(owner=owner_of(request), batch=batch, now=now)
+        results = [as_json(usage, *verdict) for usage, verdict in zip(batch, verdicts, strict=True)]
+        for place, result in invalid.items():
+            results.insert(place, result)
         return results
 
 
@@ -200,10 +198,10 @@ def answer(recorded: metering.Recorded, **more: Any) -> Response:
     )
 
 
-def as_json(verdict: metering.Verdict) -> dict[str, Any]:
-    if verdict.id is not None:
-        return {"status": verdict.status, "id": verdict.id}
-    return {"status": verdict.status, "errors": [REFUSALS[verdict.status]]}
+def as_json(usage: Usage, status: str, id: int | None) -> dict[str, Any]:
+    if id is not None:
+        return {"idempotencyKey": usage.key, "status": status, "id": id}
+    return {"idempotencyKey": usage.key, "status": status, "errors": [REFUSALS[status]]}
 
 
 REFUSALS = {

@@ -386,9 +386,7 @@ def test_a_huge_body_is_refused(record):
 
 
 def test_a_post_without_the_slash_keeps_its_body(team):
-    response = team.post(
-        URL.rstrip("/"), usage(), format="json", headers={"Idempotency-Key": "k1"}
-    )
+    response = team.post(URL.rstrip("/"), usage(), format="json", headers={"Idempotency-Key": "k1"})
     assert response.status_code == 201
 
 
