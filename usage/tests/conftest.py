@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from common.models import ApiKey
@@ -88,3 +90,10 @@ def usage(**body: Any) -> dict[str, Any]:
         "pricePerUnit": "0.05",
         **body,
     }
+
+
+def statements(call: Callable[[], Any]) -> int:
+    """How many it takes, but for the look-up of the API key, which is remembered for a moment."""
+    with CaptureQueriesContext(connection) as captured:
+        call()
+    return sum("common_apikey" not in query["sql"] for query in captured.captured_queries)
