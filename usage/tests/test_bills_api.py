@@ -6,7 +6,6 @@ import pytest
 from django.utils import timezone
 
 from usage import services
-
 from usage.tests.conftest import ALICE, BOB, TAYLOR, URL, statements
 
 pytestmark = pytest.mark.django_db
@@ -103,9 +102,15 @@ def test_an_unknown_customer_is_not_found(reader, customers, customer):
 @pytest.mark.parametrize(
     "query",
     [
-        *(f"customerId={value}" for value in ["", "0", "-1", "1.5", "abc", "１２３", "123%20", "1e2"]),
+        *(
+            f"customerId={value}"
+            for value in ["", "0", "-1", "1.5", "abc", "１２３", "123%20", "1e2"]
+        ),
         "customerId=123&customerId=456",
-        *(f"period={value}" for value in ["", "2026", "2026-13", "2026-00", "2026-1", "2026-11-01"]),
+        *(
+            f"period={value}"
+            for value in ["", "2026", "2026-13", "2026-00", "2026-1", "2026-11-01"]
+        ),
         *(f"period={value}" for value in ["0000-01", "２０２６-11", "2026/11", "now"]),
         "period=2026-11&period=2026-10",
         "cursor=nonsense",
@@ -129,5 +134,3 @@ def test_a_bill_of_a_closed_month_says_so(record, bills):
     record("k2")
     services.close_months(period=datetime(2026, 5, 1, tzinfo=UTC).date(), now=timezone.now(), by="")
     assert [bill["status"] for bill in bills(ALICE)] == ["open", "closed"]
-
-

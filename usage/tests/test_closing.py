@@ -197,8 +197,12 @@ def test_a_closing_waits_for_a_record_under_way_and_then_goes_on():
 
 @pytest.mark.usefixtures("two_customers")
 def test_an_old_snapshot_cannot_write_into_a_month_closed_since():
-    with pytest.raises(DatabaseError, match="READ COMMITTED"), transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        use("k1")
+    def use_in_an_old_snapshot():
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            use("k1")
+
+    with pytest.raises(DatabaseError, match="READ COMMITTED"):
+        use_in_an_old_snapshot()
     assert not Bill.objects.exists()

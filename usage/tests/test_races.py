@@ -1,0 +1,166 @@
+"""Real threads on real connections: one record for each key, exact totals, no deadlock."""
+
+import random
+import time
+from decimal import Decimal
+from functools import partial
+from threading import Event
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from common.idempotency import KeyReused
+from common.tests.races import at_once
+from usage import corrections, metering, proof
+from usage.models import Bill, Customer, UsageRecord
+from usage.reading import Usage
+from usage.tests.conftest import ALICE, BOB, TAYLOR
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _customers():
+    for id in (ALICE, BOB, TAYLOR):
+        Customer.objects.create(id=id, name=str(id))
+
+
+def usage(key, customer=ALICE, units="1", service="s"):
+    return Usage(key, customer, service, units, "0.1", None)
+
+
+def use(key, **details):
+    return metering.record_usage(owner="t", usage=usage(key, **details), now=timezone.now())
+
+
+def send(batch):
+    return [v.status for v in metering.record_many(owner="t", batch=batch, now=timezone.now())]
+
+
+def total_of(customer):
+    return Bill.objects.get(customer=customer).total
+
+
+def test_fifty_threads_with_one_key_make_one_record():
+    results = at_once([partial(use, "k1") for _ in range(50)])
+    assert sorted(result.is_replay for result in results) == [False] + [True] * 49
+    assert len({result.id for result in results}) == 1
+    assert total_of(ALICE) == Decimal("0.1")
+
+
+def test_fifty_threads_with_one_key_for_two_things_record_one_of_them():
+    results = at_once([partial(use, "k1", units=str(1 + n % 2)) for n in range(50)])
+    refused = [result for result in results if isinstance(result, KeyReused)]
+    assert len(refused) == 25
+    assert UsageRecord.objects.count() == 1
+    assert list(proof.discrepancies()) == []
+
+
+def test_fifty_threads_with_keys_of_their_own_lose_nothing():
+    results = at_once([partial(use, f"k{n}", customer=(ALICE, BOB)[n % 2]) for n in range(50)])
+    assert not any(result.is_replay for result in results)
+    assert total_of(ALICE) == total_of(BOB) == Decimal("2.5")
+    # A hot bill's total is told exactly: each writer saw its own and all before it.
+    assert max(r.total for r in results if r.customer_id == ALICE) == Decimal("2.5")
+
+
+def test_one_batch_sent_by_many_is_recorded_once():
+    batch = [usage(f"k{n:03}", customer=(ALICE, BOB)[n % 2]) for n in range(100)]
+    results = at_once([partial(send, random.sample(batch, 100)) for _ in range(10)])
+    verdicts = [verdict for result in results for verdict in result]
+    assert verdicts.count("created") == 100
+    assert verdicts.count("replayed") == 900
+    assert list(proof.discrepancies()) == []
+
+
+def test_opposite_batches_never_end_each_other():
+    """Same keys, same customers, opposite order, again and again; half of them written before."""
+
+    def go(round, is_reversed):
+        batch = [
+            usage(f"{round}-{n:03}", customer=(ALICE, BOB, TAYLOR)[n % 3], service=f"s{n % 7}")
+            for n in range(60)
+        ]
+        return send(batch[::-1] if is_reversed else batch)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        [before] = cursor.fetchone()
+    for round in range(8):
+        send([usage(f"{round}-{n:03}", customer=(ALICE, BOB, TAYLOR)[n % 3], service=f"s{n % 7}")
+              for n in range(0, 60, 4) if round % 2])  # fmt: skip
+        results = at_once([partial(go, round, n % 2 == 0) for n in range(6)])
+        assert all(set(result) <= {"created", "replayed"} for result in results), results
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        [after] = cursor.fetchone()
+    assert after == before
+    assert UsageRecord.objects.count() == 8 * 60
+    assert list(proof.discrepancies()) == []
+
+
+def test_singles_and_batches_of_the_same_keys_agree():
+    batch = [usage(f"k{n}") for n in range(30)]
+    singles = [partial(use, f"k{n}") for n in range(30)]
+    results = at_once([*singles, *(partial(send, batch) for _ in range(4))])
+    created = sum(not result.is_replay for result in results[:30])
+    created += sum(result.count("created") for result in results[30:])
+    assert created == UsageRecord.objects.count() == 30
+    assert total_of(ALICE) == 3
+
+
+def test_a_retry_waits_for_the_first_and_takes_over_when_that_one_fails():
+    written = Event()
+
+    class Broken(Exception):
+        pass
+
+    def first():
+        with transaction.atomic():
+            use("k1")
+            written.set()
+            time.sleep(0.3)
+            raise Broken
+
+    def retry():
+        written.wait()
+        started = time.monotonic()
+        return use("k1"), time.monotonic() - started
+
+    broken, (recorded, seconds) = at_once([first, retry])
+    assert isinstance(broken, Broken)
+    assert not recorded.is_replay
+    assert seconds > 0.1
+    assert UsageRecord.objects.count() == 1
+    assert total_of(ALICE) == Decimal("0.1")
+
+
+def test_a_record_is_taken_back_once_however_many_try():
+    record = use("k1")
+
+    def correct(key):
+        return corrections.correct_record(
+            id=record.id, owner="t", key=key, reason="", now=timezone.now()
+        )
+
+    results = at_once([partial(correct, f"c{n % 4}") for n in range(20)])
+    corrected = [r for r in results if not isinstance(r, Exception)]
+    assert sum(not r.is_replay for r in corrected) == 1
+    refused = {type(r).__name__ for r in results if isinstance(r, Exception)}
+    assert refused == {"AlreadyCorrected"}
+    assert total_of(ALICE) == 0
+
+
+def test_the_proof_sees_one_moment_while_usage_arrives():
+    def write(thread):
+        for n in range(20):
+            use(f"{thread}-{n}")
+            send([usage(f"{thread}-{n}-{i}", customer=BOB) for i in range(5)])
+
+    def verify():
+        return [line for _ in range(10) for line in proof.discrepancies()]
+
+    results = at_once([*(partial(write, thread) for thread in range(3)), verify])
+    assert results == [None, None, None, []]
