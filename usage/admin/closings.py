@@ -1,0 +1,78 @@
+"""Closings: looked up, and made with a form."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminForm
+
+from common.back_office import LookOnly
+from common.problems import Problem
+from usage import services
+from usage.forms import ClosingForm
+from usage.models import Closing
+
+
+@admin.register(Closing)
+class ClosingAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
+    list_display = ["months", "closed_at", "closed_by"]
+    fields = ["months", "closed_at", "closed_by"]
+    readonly_fields = fields
+    add_form_template = "admin/usage/ask.html"
+
+    @admin.display(description="Months")
+    def months(self, closing: Closing) -> str:
+        return str(closing)
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("usage.close_bill")
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = ClosingForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            by = request.user.get_username()
+            try:
+                closing = services.close_months(
+                    period=form.cleaned_data["period"], now=timezone.now(), by=by
+                )
+            except Problem as refused:
+                form.add_error(None, refused.detail)
+            else:
+                self.say(request, closing)
+                return redirect("admin:usage_closing_changelist")
+        response: HttpResponse = self.render_change_form(
+            request, ask_context(self, request, form, "Close months"), add=True
+        )
+        return response
+
+    def say(self, request: HttpRequest, closing: Closing | None) -> None:
+        if closing is None:
+            messages.info(request, "Closed before: nothing changed.")
+        else:
+            self.log_addition(request, closing, "Closed.")
+            messages.success(request, f"Closed: {closing}.")
+
+
+def ask_context(admin: ModelAdmin, request: HttpRequest, form: Any, title: str) -> dict[str, Any]:
+    """A page with a form that is not a row's."""
+    return {
+        **admin.admin_site.each_context(request),
+        "title": title,
+        "submit": title,
+        "adminform": AdminForm(form, [(None, {"fields": list(form.fields)})], {}, [], None, admin),
+        "errors": helpers.AdminErrorList(form, []),  # type: ignore[arg-type]
+        "inline_admin_formsets": [],
+        "media": admin.media + form.media,
+        "is_popup": False,
+        "original": None,
+    }

@@ -1,0 +1,52 @@
+"""What the pages share: links to each other, months to choose from, files to take along."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, StreamingHttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from usage.models import first_of_month, month_text
+from usage.reading import read_month
+from usage.services import month_before
+
+MONTHS = 24
+
+
+def page_of(kind: str, key: object) -> str:
+    return reverse(f"admin:usage_{kind}_change", args=[key])
+
+
+def link(kind: str, key: object, text: object) -> str:
+    return format_html('<a class="text-link" href="{}">{}</a>', page_of(kind, key), text)
+
+
+class MonthFilter(admin.SimpleListFilter):
+    """The months that staff look at; older ones are found through their customer."""
+
+    title, parameter_name = "month", "month"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        months: list[date] = [first_of_month(timezone.now())]
+        while len(months) < MONTHS:
+            months.append(month_before(months[-1]))
+        return [(month_text(month), month_text(month)) for month in months]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        try:
+            return queryset.filter(period=read_month(self.value() or ""))
+        except ValueError:
+            return queryset
+
+
+def as_file(name: str, lines: Iterator[str]) -> StreamingHttpResponse:
+    return StreamingHttpResponse(
+        lines,
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}-{timezone.now():%F}.csv"'},
+    )

@@ -1,0 +1,221 @@
+"""Records: found by customer, team and key, exported, and taken back."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.html import format_html
+from unfold.admin import ModelAdmin
+from unfold.decorators import action
+from unfold.paginator import InfinitePaginator
+
+from common.back_office import DayRange, LookOnly
+from common.models import ApiKey
+from common.problems import Problem
+from usage import corrections
+from usage.admin.closings import ask_context
+from usage.admin.pages import MonthFilter, as_file, link, page_of
+from usage.export import lines_of_records
+from usage.forms import CorrectionForm
+from usage.metering import as_money, as_units
+from usage.models import Bill, UsageRecord, month_text
+from usage.reading import LARGEST_ID
+
+NOBODYS = "-"
+
+
+class TeamFilter(admin.SimpleListFilter):
+    """Those who have an API key: to look through all records for names would take long."""
+
+    title, parameter_name = "team", "team"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        keys = ApiKey.objects.filter(scopes__contains=["usage.write"])
+        teams = keys.order_by("owner").values_list("owner", flat=True).distinct()
+        return [*((team, team) for team in teams), (NOBODYS, "Staff and SQL")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[UsageRecord]
+    ) -> QuerySet[UsageRecord]:
+        team = self.value()
+        if team is None:
+            return queryset
+        return queryset.filter(owner="" if team == NOBODYS else team)
+
+
+class CorrectionFilter(admin.SimpleListFilter):
+    title, parameter_name = "correction", "correction"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Corrections")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[UsageRecord]
+    ) -> QuerySet[UsageRecord]:
+        return queryset.filter(corrects__isnull=False) if self.value() else queryset
+
+
+@admin.register(UsageRecord)
+class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
+    list_display = [
+        "number",
+        "moment",
+        "customer_link",
+        "service",
+        "units",
+        "price",
+        "sum",
+        "month",
+        "team",
+    ]
+    list_filter = [TeamFilter, CorrectionFilter, MonthFilter, ("recorded_at", DayRange)]
+    list_filter_submit = True
+    list_fullwidth = True
+    list_select_related = ["customer"]
+    search_fields = ["customer", "idempotency_key"]  # exactly, as get_search_results says
+    search_help_text = "A customer's id or an idempotency key"
+    ordering = ["-id"]
+    show_full_result_count = False
+    # Nobody counts fifty million of them for a list.
+    paginator = InfinitePaginator
+    fieldsets = [
+        (None, {"fields": ["customer_link", "service", "units", "price", "sum", "recorded_at"]}),
+        ("On the bill", {"fields": ["bill_link", "late"]}),
+        ("Corrections", {"fields": ["corrects_link", "corrected_by", "reason"]}),
+        ("Origin", {"fields": ["team", "idempotency_key", "created_at"]}),
+    ]
+    readonly_fields = [
+        "customer_link",
+        "units",
+        "price",
+        "sum",
+        "bill_link",
+        "late",
+        "corrects_link",
+        "corrected_by",
+        "team",
+    ]
+    actions_detail = ["correct"]
+
+    @admin.display(description="No.", ordering="id")
+    def number(self, record: UsageRecord) -> str:
+        return link("usagerecord", record.pk, record.pk)
+
+    @admin.display(description="Used at (UTC)")
+    def moment(self, record: UsageRecord) -> str:
+        text = f"{record.recorded_at:%Y-%m-%d %H:%M:%S}"
+        return format_html('<span class="whitespace-nowrap">{}</span>', text)
+
+    @admin.display(description="Customer")
+    def customer_link(self, record: UsageRecord) -> str:
+        return link("customer", record.customer_id, record.customer)
+
+    @admin.display(description="Units")
+    def units(self, record: UsageRecord) -> str:
+        return as_units(record.units_consumed)
+
+    @admin.display(description="Price")
+    def price(self, record: UsageRecord) -> str:
+        return as_money(record.price_per_unit)
+
+    @admin.display(description="Amount")
+    def sum(self, record: UsageRecord) -> str:
+        return as_money(record.amount)
+
+    @admin.display(description="Bill")
+    def month(self, record: UsageRecord) -> str:
+        late = f" (for {month_text(record.late_for)})" if record.late_for else ""
+        return f"{month_text(record.period)}{late}"
+
+    @admin.display(description="Bill")
+    def bill_link(self, record: UsageRecord) -> str:
+        bill = Bill.objects.get(customer=record.customer_id, period=record.period)
+        return link("bill", bill.pk, month_text(record.period))
+
+    @admin.display(description="Late for")
+    def late(self, record: UsageRecord) -> str:
+        return month_text(record.late_for) if record.late_for else "-"
+
+    @admin.display(description="Corrects")
+    def corrects_link(self, record: UsageRecord) -> str:
+        return link("usagerecord", record.corrects_id, record.corrects) if record.corrects else "-"
+
+    @admin.display(description="Corrected by")
+    def corrected_by(self, record: UsageRecord) -> str:
+        found = record.corrections.first()
+        return link("usagerecord", found.pk, found) if found else "-"
+
+    @admin.display(description="Team")
+    def team(self, record: UsageRecord) -> str:
+        return record.owner or "-"
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup == "customer" or super().lookup_allowed(lookup, value, request)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[UsageRecord], search_term: str
+    ) -> tuple[QuerySet[UsageRecord], bool]:
+        if term := search_term.strip():
+            found = Q(idempotency_key=term)
+            if term.isascii() and term.isdecimal() and int(term[:20]) <= LARGEST_ID:
+                found |= Q(customer=int(term[:20]))
+            queryset = queryset.filter(found)
+        return queryset, False
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("export/", view(self.export), name="usage_usagerecord_export"),
+            path("<int:id>/take-back/", view(self.take_back), name="usage_usagerecord_take_back"),
+            *super().get_urls(),
+        ]
+
+    def export(self, request: HttpRequest) -> StreamingHttpResponse:
+        """What the list shows with these filters, all pages of it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = self.get_changelist_instance(request).get_queryset(request)
+        return as_file("records", lines_of_records(found))
+
+    def has_correct_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("usage.correct_usagerecord")
+
+    @action(  # type: ignore[untyped-decorator]
+        description="Take this record back", icon="undo", permissions=["correct"]
+    )
+    def correct(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect("admin:usage_usagerecord_take_back", object_id)
+
+    def take_back(self, request: HttpRequest, id: int) -> HttpResponse:
+        if not self.has_correct_permission(request):
+            raise PermissionDenied
+        record = UsageRecord.objects.filter(pk=id).first() if id <= LARGEST_ID else None
+        if record is None:
+            raise Http404
+        form = CorrectionForm(request.POST or None)
+        if form.is_valid():
+            try:
+                made = corrections.correct_record(
+                    id=id,
+                    owner=corrections.STAFF,
+                    key=f"correction-of-{id}",
+                    reason=form.cleaned_data["reason"],
+                    now=timezone.now(),
+                )
+            except Problem as refused:
+                form.add_error(None, refused.detail)
+            else:
+                if not made.is_replay:
+                    self.log_change(request, record, "Taken back.")
+                messages.success(request, f"Taken back: {record}.")
+                return redirect(page_of("usagerecord", made.id))
+        context = ask_context(self, request, form, "Take the record back")
+        context["subtitle"] = str(record)
+        self.add_form_template = "admin/usage/ask.html"
+        response: HttpResponse = self.render_change_form(request, context, add=True)
+        return response
