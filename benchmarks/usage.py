@@ -164,8 +164,9 @@ def grow_to(size: int) -> None:
     with connection.cursor() as cursor:
         while (missing := size - records()) > 0:
             rows = min(missing, SEED_STEP)
-            known = {"customers": MANY - 1, "rows": rows, "now": now}
-            cursor.execute(SEED, {**known, "period": now.date().replace(day=1)})
+            period = now.date().replace(day=1)
+            known = {"customers": MANY - 1, "rows": rows, "now": now, "period": period}
+            cursor.execute(SEED, known)
         cursor.execute("VACUUM ANALYZE usage_record")
     if (grown := records() - before) > 0:
         seconds = time.perf_counter() - started

@@ -3,18 +3,17 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from unfold.admin import ModelAdmin
-from unfold.forms import AdminForm
 
 from common.back_office import LookOnly
 from common.problems import Problem
 from usage import services
+from usage.admin.pages import ask_context
 from usage.forms import ClosingForm
 from usage.models import Closing
 
@@ -61,18 +60,3 @@ class ClosingAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         else:
             self.log_addition(request, closing, "Closed.")
             messages.success(request, f"Closed: {closing}.")
-
-
-def ask_context(admin: ModelAdmin, request: HttpRequest, form: Any, title: str) -> dict[str, Any]:
-    """A page with a form that is not a row's."""
-    return {
-        **admin.admin_site.each_context(request),
-        "title": title,
-        "submit": title,
-        "adminform": AdminForm(form, [(None, {"fields": list(form.fields)})], {}, [], None, admin),
-        "errors": helpers.AdminErrorList(form, []),  # type: ignore[arg-type]
-        "inline_admin_formsets": [],
-        "media": admin.media + form.media,
-        "is_popup": False,
-        "original": None,
-    }

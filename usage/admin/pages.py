@@ -5,11 +5,14 @@ from datetime import date
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin import helpers
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminForm
 
 from usage.models import first_of_month, month_text
 from usage.reading import read_month
@@ -50,3 +53,19 @@ def as_file(name: str, lines: Iterator[str]) -> StreamingHttpResponse:
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}-{timezone.now():%F}.csv"'},
     )
+
+
+def ask_context(admin: ModelAdmin, request: HttpRequest, form: Any, title: str) -> dict[str, Any]:
+    """A page with a form that is not a row's."""
+    fieldsets = [(None, {"fields": list(form.fields)})]
+    return {
+        **admin.admin_site.each_context(request),
+        "title": title,
+        "submit": title,
+        "adminform": AdminForm(form, fieldsets, {}, [], model_admin=admin),
+        "errors": helpers.AdminErrorList(form, []),
+        "inline_admin_formsets": [],
+        "media": admin.media + form.media,
+        "is_popup": False,
+        "original": None,
+    }

@@ -18,8 +18,7 @@ from common.back_office import DayRange, LookOnly
 from common.models import ApiKey
 from common.problems import Problem
 from usage import corrections
-from usage.admin.closings import ask_context
-from usage.admin.pages import MonthFilter, as_file, link, page_of
+from usage.admin.pages import MonthFilter, as_file, ask_context, link, page_of
 from usage.export import lines_of_records
 from usage.forms import CorrectionForm
 from usage.metering import as_money, as_units
@@ -101,6 +100,7 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         "team",
     ]
     actions_detail = ["correct"]
+    add_form_template = "admin/usage/ask.html"  # for taking back: nothing is added
 
     @admin.display(description="No.", ordering="id")
     def number(self, record: UsageRecord) -> str:
@@ -216,6 +216,5 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
                 return redirect(page_of("usagerecord", made.id))
         context = ask_context(self, request, form, "Take the record back")
         context["subtitle"] = str(record)
-        self.add_form_template = "admin/usage/ask.html"
         response: HttpResponse = self.render_change_form(request, context, add=True)
         return response

@@ -1,6 +1,7 @@
 """`POST /usage/` with a batch: a verdict for each, and none harms another."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -219,8 +220,8 @@ def test_a_batch_costs_the_same_statements_whatever_its_size(send):
         batch = [keyed(f"{size}-{n}") for n in range(size)]
         # A look ahead and a COPY, with a savepoint in a test's transaction; a replay also
         # inserts what is missing and looks the others up.
-        assert statements(lambda batch=batch: send(*batch)) == 4
-        assert statements(lambda batch=batch: send(*batch)) == 9
+        assert statements(partial(send, *batch)) == 4
+        assert statements(partial(send, *batch)) == 9
 
 
 def test_a_batch_needs_the_scope_to_write(send, reader, customers):

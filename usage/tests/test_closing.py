@@ -112,7 +112,11 @@ class TestClosing:
 
     def test_a_closing_is_for_ever(self):
         close()
-        for change in [Closing.objects.all().delete, partial(Closing.objects.update, closed_by="")]:
+        changes = [
+            lambda: Closing.objects.all().delete(),
+            lambda: Closing.objects.update(closed_by=""),
+        ]
+        for change in changes:
             with pytest.raises(DatabaseError), transaction.atomic():
                 change()
 
