@@ -95,7 +95,7 @@ def test_a_writer_that_never_answers_does_not_hold_a_closing_for_ever(tmp_path):
             "INSERT INTO usage_record (customer_id, service, units_consumed, price_per_unit,"
             " recorded_at) VALUES (1, 's', 1, 1, '2026-05-05')"
         )
-        [pid] = writer.execute("SELECT pg_backend_pid()").fetchone()
+        pid = writer.info.backend_pid
         answers = []
         closing = Thread(
             target=lambda: answers.append(service.manage("close_bills", "--period", "2026-05"))

@@ -12,7 +12,7 @@ class ClosingForm(forms.Form):
     period = forms.CharField(
         label="Month",
         required=False,
-        help_text="YYYY-MM; without one, every month before the current one. Closed is for ever.",
+        help_text="YYYY-MM; without one, every month before the current one.",
         widget=UnfoldAdminTextInputWidget,
     )
 
@@ -27,6 +27,6 @@ class ClosingForm(forms.Form):
 class CorrectionForm(forms.Form):
     reason = forms.CharField(
         max_length=500,
-        help_text="It stays with the correction, where the team and auditors find it.",
+        help_text="It stays with the correction.",
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )

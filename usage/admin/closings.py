@@ -49,9 +49,9 @@ class ClosingAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
             else:
                 self.say(request, closing)
                 return redirect("admin:usage_closing_changelist")
-        response: HttpResponse = self.render_change_form(
-            request, ask_context(self, request, form, "Close months"), add=True
-        )
+        description = "Usage that comes later goes on the current bill. Closed is for ever."
+        context = ask_context(self, request, form, "Close months", description)
+        response: HttpResponse = self.render_change_form(request, context, add=True)
         return response
 
     def say(self, request: HttpRequest, closing: Closing | None) -> None:

@@ -55,13 +55,14 @@ def as_file(name: str, lines: Iterator[str]) -> StreamingHttpResponse:
     )
 
 
-def ask_context(admin: ModelAdmin, request: HttpRequest, form: Any, title: str) -> dict[str, Any]:
-    """A page with a form that is not a row's."""
-    fieldsets = [(None, {"fields": list(form.fields)})]
+def ask_context(
+    admin: ModelAdmin, request: HttpRequest, form: Any, title: str, description: str
+) -> dict[str, Any]:
+    """A page with a form that is not a row's; the button says what the title says."""
+    fieldsets = [(None, {"fields": list(form.fields), "description": description})]
     return {
         **admin.admin_site.each_context(request),
         "title": title,
-        "submit": title,
         "adminform": AdminForm(form, fieldsets, {}, [], model_admin=admin),
         "errors": helpers.AdminErrorList(form, []),
         "inline_admin_formsets": [],

@@ -83,13 +83,14 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     # Nobody counts fifty million of them for a list.
     paginator = InfinitePaginator
     fieldsets = [
-        (None, {"fields": ["customer_link", "service", "units", "price", "sum", "recorded_at"]}),
+        (None, {"fields": ["customer_link", "service", "units", "price", "sum", "moment"]}),
         ("On the bill", {"fields": ["bill_link", "late"]}),
         ("Corrections", {"fields": ["corrects_link", "corrected_by", "reason"]}),
         ("Origin", {"fields": ["team", "idempotency_key", "created_at"]}),
     ]
     readonly_fields = [
         "customer_link",
+        "moment",
         "units",
         "price",
         "sum",
@@ -214,7 +215,10 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
                     self.log_change(request, record, "Taken back.")
                 messages.success(request, f"Taken back: {record}.")
                 return redirect(page_of("usagerecord", made.id))
-        context = ask_context(self, request, form, "Take the record back")
-        context["subtitle"] = str(record)
+        description = (
+            f"{record}: {as_money(record.amount)} reported by {record.owner or 'nobody'}."
+            " A new record takes all of it back, on the bill of its month or the current one."
+        )
+        context = ask_context(self, request, form, "Take the record back", description)
         response: HttpResponse = self.render_change_form(request, context, add=True)
         return response
