@@ -130,8 +130,7 @@ ESCAPES = str.maketrans({each: f"\\{each}" for each in "\\\t\n\r"})
 
 AHEAD = """
 SELECT ARRAY(SELECT id FROM customer WHERE id = ANY(%(customers)s::bigint[])),
-       ARRAY(SELECT nextval(pg_get_serial_sequence('usage_record', 'id'))
-             FROM generate_series(1, %(count)s::int)),
+       ARRAY(SELECT nextval('usage_record_id_seq') FROM generate_series(1, %(count)s::int)),
        ARRAY(SELECT first_month FROM usage_closing ORDER BY id),
        ARRAY(SELECT last_month FROM usage_closing ORDER BY id)
 """
