@@ -24,6 +24,8 @@ LARGEST_ID = 2**63 - 1
 AHEAD = timedelta(minutes=5)
 REQUIRED = ("customerId", "service", "unitsConsumed", "pricePerUnit")
 FIELDS = {*REQUIRED, "recordedAt", "idempotencyKey"}
+# What is remembered is not to fill the memory with white space.
+LONGEST_KNOWN = 2 * LONGEST_SERVICE
 # Text spells a number as JSON does.
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 WIDE = Context(prec=2 * LONGEST_NUMBER)
@@ -78,13 +80,16 @@ def read_swiftly(data: dict[str, Any], key: str | None) -> Usage | None:
     """A record with nothing wrong; raises or returns None for any other."""
     if not FIELDS.issuperset(data):
         return None
+    service = data["service"]
+    if len(service) > LONGEST_KNOWN:
+        return None
     own_key = read_key(data["idempotencyKey"]) if "idempotencyKey" in data else key
     if own_key is None or (key is not None and own_key != key):
         return None
     return Usage(
         own_key,
         read_customer_id(data["customerId"]),
-        known_service(data["service"]),
+        known_service(service),
         known_units(data["unitsConsumed"]),
         known_price(data["pricePerUnit"]),
         read_instant(data["recordedAt"]) if "recordedAt" in data else None,
