@@ -74,9 +74,8 @@ class NewUsage(StrictSerializer):
     {
         "type": "array",
         "minItems": 1,
-        "maxItems": 1000,
         "items": {"anyOf": [{"$ref": "#/components/schemas/NewUsageRequest"}, {}]},
-        "description": "Each with its idempotencyKey. A wrong one gets a verdict of its own.",
+        "description": "1 to 1000, each with its idempotencyKey; a wrong one gets its verdict.",
     }
 )
 class Several(serializers.Field[Any, Any, Any, Any]):

@@ -43,6 +43,12 @@ KEY = OpenApiParameter(
     description="1 to 200 visible ASCII characters, for ever; a record may have it in its body.",
 )
 
+RECORD = OpenApiParameter(
+    "record_id",
+    {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
+    OpenApiParameter.PATH,
+)
+
 
 class ByKey(CursorPage):
     ordering = "idempotency_key"
@@ -150,20 +156,20 @@ class CorrectionView(APIView):
 
     @extend_schema(
         request=NewCorrection,
-        parameters=[KEY],
+        parameters=[RECORD, KEY],
         responses={201: Correction, 200: Correction},
     )
-    def post(self, request: Request, id: int) -> Response:
+    def post(self, request: Request, record_id: int) -> Response:
         """Take one of the caller's own records back, once, with a new one of negative units."""
-        if id > LARGEST_ID:
+        if record_id > LARGEST_ID:
             raise NotFound()
         said = NewCorrection.read(request.data)
         key = one_key(key_of(request), said.get("idempotencyKey"))
         reason = said["reason"]
         corrected = corrections.correct_record(
-            id=id, owner=owner_of(request), key=key, reason=reason, now=timezone.now()
+            id=record_id, owner=owner_of(request), key=key, reason=reason, now=timezone.now()
         )
-        return answer(corrected, corrects=id, reason=reason)
+        return answer(corrected, corrects=record_id, reason=reason)
 
 
 class ReceiptView(APIView):
