@@ -112,6 +112,31 @@ ADD_TO_BILLS = pgtrigger.Trigger(
 )
 
 
+# A row that is loaded again says the same and leaves the rest to the database: it stays as it is.
+STAY_AS_IT_IS = pgtrigger.Trigger(
+    name="stay_as_it_is",
+    when=pgtrigger.Before,
+    operation=pgtrigger.Update,
+    func="""
+    IF NEW.period IS NULL THEN
+        NEW.period = OLD.period;
+    END IF;
+    IF NEW.recorded_at = statement_timestamp() THEN
+        NEW.recorded_at = OLD.recorded_at;
+    END IF;
+    IF NEW.created_at = statement_timestamp() THEN
+        NEW.created_at = OLD.created_at;
+    END IF;
+    -- What is generated is generated later.
+    NEW.amount = OLD.amount;
+    IF NEW IS DISTINCT FROM OLD THEN
+        RAISE EXCEPTION 'A record is never changed: take it back with a correction';
+    END IF;
+    RETURN OLD;
+    """,
+)
+
+
 def written_by_records_only(table: str) -> pgtrigger.Trigger:
     return pgtrigger.Trigger(
         name="follows_records",

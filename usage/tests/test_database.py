@@ -97,6 +97,14 @@ def test_the_demo_has_the_bills_of_the_brief_in_this_month():
     assert {bill.period for bill in Bill.objects.all()} == {timezone.now().date().replace(day=1)}
 
 
+def test_a_fixture_loaded_again_changes_nothing():
+    call_command("loaddata", "usage.json", verbosity=0)
+    before = list(UsageRecord.objects.values()), list(Bill.objects.values())
+    call_command("loaddata", "usage.json", verbosity=0)
+    assert (list(UsageRecord.objects.values()), list(Bill.objects.values())) == before
+    assert list(proof.discrepancies()) == []
+
+
 @pytest.mark.parametrize(
     "columns",
     [
@@ -152,7 +160,20 @@ def test_a_customer_with_a_bill_is_never_deleted():
             for verb, rest in [("DELETE FROM", ""), ("TRUNCATE", " CASCADE")]
         ),
         partial(run, "UPDATE usage_record SET units_consumed = 2"),
-        partial(run, "UPDATE usage_record SET reason = reason"),
+        *(
+            partial(run, f"UPDATE usage_record SET {change}")
+            for change in [
+                "recorded_at = recorded_at + interval '1 second'",
+                "recorded_at = now() - interval '1 day'",
+                "period = '2020-01-01'",
+                "owner = 'other'",
+                "fingerprint = 'x'",
+                "reason = 'x'",
+                "created_at = '2020-01-01'",
+                "customer_id = 456",
+                "id = 77",
+            ]
+        ),
         partial(run, "UPDATE usage_bill SET total = 0"),
         partial(run, "UPDATE usage_billline SET amount = 0"),
         partial(run, "INSERT INTO usage_bill (customer_id, period, total) VALUES (789, now(), 1)"),
