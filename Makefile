@@ -22,7 +22,7 @@ check: .venv/dev  ## format, lint, types, architecture, migrations, OpenAPI sche
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy .
-	@$(BIN)/lint-imports
+	@PYTHONPATH=usage_client/src $(BIN)/lint-imports
 	@$(BIN)/python manage.py makemigrations --check --dry-run
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null --settings=config.wallet_settings

@@ -1,0 +1,120 @@
+"""What the service answers, typed: decimals are Decimals, instants are datetimes in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from usage_client.errors import InvalidRecord, KeyConflict, UnknownCustomer, UsageError
+from usage_client.records import Usage
+
+CREATED, REPLAYED = "created", "replayed"
+CONFLICT, INVALID, UNKNOWN_CUSTOMER = "conflict", "invalid", "unknown_customer"
+
+
+@dataclass(frozen=True)
+class Bill:
+    """A record's bill as it was when the service answered."""
+
+    id: int
+    period: str
+    total: Decimal
+    currency: str
+
+
+@dataclass(frozen=True)
+class UsageRecord:
+    """A record as the service keeps it, and how it came there."""
+
+    id: int
+    customer_id: int
+    service: str
+    units_consumed: Decimal
+    price_per_unit: Decimal
+    amount: Decimal
+    recorded_at: datetime
+    #: The closed month it was for, when it came too late for that month's bill.
+    late_for: str | None
+    bill: Bill
+    idempotency_key: str
+    #: It was there before: by an earlier attempt of ours, or by an earlier call with this key.
+    replayed: bool
+    attempts: int
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """The verdict on one record of many."""
+
+    idempotency_key: str | None
+    status: str
+    id: int | None = None
+    errors: Sequence[Mapping[str, Any]] = ()
+    attempts: int = 0
+    #: None when what was given was no record at all.
+    record: Usage | None = field(default=None, repr=False)
+    #: What `record` would have raised.
+    error: UsageError | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """It is recorded, now or before."""
+        return self.status in (CREATED, REPLAYED)
+
+    @property
+    def replayed(self) -> bool:
+        return self.status == REPLAYED
+
+    def raise_for_status(self) -> Result:
+        if self.error:
+            raise self.error
+        return self
+
+
+@dataclass(frozen=True)
+class BillLine:
+    service: str
+    price_per_unit: Decimal
+    units_consumed: Decimal
+    amount: Decimal
+    records: int
+
+
+@dataclass(frozen=True)
+class MonthlyBill:
+    """A bill with its lines, as it is now."""
+
+    id: int
+    customer_id: int
+    period: str
+    status: str
+    total: Decimal
+    currency: str
+    lines: Sequence[BillLine]
+
+
+VERDICTS: dict[str, tuple[type[UsageError], str]] = {
+    INVALID: (InvalidRecord, "the service finds the record invalid"),
+    UNKNOWN_CUSTOMER: (UnknownCustomer, "the service has no such customer"),
+    CONFLICT: (KeyConflict, "the key was used for another record"),
+}
+
+
+def verdict(
+    record: Usage, status: str, id: int | None, errors: Sequence[Mapping[str, Any]], **seen: Any
+) -> Result:
+    """`seen`: the attempts, the bytes sent and the request's id, for the error."""
+    error = None
+    if status in VERDICTS:
+        kind, message = VERDICTS[status]
+        details = "; ".join(f"{each.get('pointer')}: {each.get('detail')}" for each in errors)
+        message = f"{record.idempotency_key}: {message}" + (f" ({details})" if details else "")
+        problem = {"errors": list(errors)}
+        error = kind(message, records=[record], problem=problem, **seen)
+    return Result(
+        record.idempotency_key, status, id, tuple(errors), seen["attempts"], record, error
+    )

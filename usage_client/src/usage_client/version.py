@@ -1,0 +1,3 @@
+"""Which client this is; the service sees it in User-Agent."""
+
+__version__ = "1.0.0"
