@@ -50,7 +50,7 @@ class Store(Protocol):
     def add(self, usages: Sequence[Usage]) -> list[int]: ...
     def head(self, count: int) -> list[tuple[int, Usage]]: ...
     def settle(self, results: Sequence[tuple[int, Result]]) -> None: ...
-    def oldest(self) -> int | None: ...
+    def bounds(self) -> tuple[int, int] | None: ...
     def size(self) -> int: ...
     def elsewhere(self, ids: Sequence[int]) -> list[tuple[int, Result | None]]: ...
     def unsettled(self) -> list[Usage]: ...
@@ -123,7 +123,9 @@ class Buffer:
         self._begin()
         self._store.open(client.base_url)
         lifetime.open_buffers.add(self)
-        if self._store.size():
+        if waiting := self._store.bounds():
+            # Somebody's who is no more.
+            self._last = waiting[1]
             self._ensure_thread()
 
     def _begin(self) -> None:
@@ -286,8 +288,8 @@ class Buffer:
     def _is_settled(self, target: int) -> bool:
         if any(id <= target for id in self._receipts):
             return False
-        oldest = self._store.oldest()
-        return oldest is None or oldest > target
+        waiting = self._store.bounds()
+        return waiting is None or waiting[0] > target
 
     def _is_hopeless(self, rounds: int) -> bool:
         """Waiting does not help: somebody must change something."""

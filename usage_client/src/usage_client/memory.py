@@ -38,9 +38,10 @@ class Memory:
                 # A dict from whose front much was taken gets slow to look at.
                 self._waiting = {}
 
-    def oldest(self) -> int | None:
+    def bounds(self) -> tuple[int, int] | None:
         with self.lock:
-            return next(iter(self._waiting), None)
+            waiting = self._waiting
+            return (next(iter(waiting)), next(reversed(waiting))) if waiting else None
 
     def size(self) -> int:
         return len(self._waiting)

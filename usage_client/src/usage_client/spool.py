@@ -123,6 +123,9 @@ class Spool:
                 " ORDER BY id LIMIT ?",
                 [self.name, count],
             ).fetchall()
+            if len(found) < count:
+                # Others may have taken some over.
+                self._size = len(found)
         return [(id, Usage.from_line(line)) for id, line in found]
 
     def settle(self, results: Sequence[tuple[int, Result]]) -> None:
@@ -134,11 +137,12 @@ class Spool:
             connection.executemany("UPDATE record SET refused = ? WHERE id = ?", refused)
             self._size = self._count(connection)
 
-    def oldest(self) -> int | None:
+    def bounds(self) -> tuple[int, int] | None:
+        """The first and the last that wait."""
+        both = "SELECT min(id), max(id) FROM record WHERE owner = ? AND refused IS NULL"
         with self._reading() as connection:
-            oldest = "SELECT min(id) FROM record WHERE owner = ? AND refused IS NULL"
-            (id,) = connection.execute(oldest, [self.name]).fetchone()
-        return None if id is None else int(id)
+            first, last = connection.execute(both, [self.name]).fetchone()
+        return None if first is None else (int(first), int(last))
 
     def size(self) -> int:
         """How many this owner still has to send."""
