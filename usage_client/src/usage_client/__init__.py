@@ -1,6 +1,6 @@
 """Reports usage to Accrue: every record billed exactly once, whatever happens on the way."""
 
-from usage_client.buffer import Buffer, Receipt, Tally
+from usage_client.buffer import Buffer, Pending, Tally
 from usage_client.client import UsageClient
 from usage_client.delivery import Attempt
 from usage_client.errors import (
@@ -42,8 +42,8 @@ __all__ = [
     "NotAuthorised",
     "NotFlushed",
     "OutcomeUnknown",
+    "Pending",
     "RateLimited",
-    "Receipt",
     "RecordsRefused",
     "Refused",
     "Result",

@@ -44,7 +44,6 @@ class Store(Protocol):
     """Where accepted records wait: `Memory` or `Spool`."""
 
     capacity: int
-    lock: threading.RLock
 
     def open(self, base_url: str) -> None: ...
     def add(self, usages: Sequence[Usage]) -> list[int]: ...
@@ -55,7 +54,6 @@ class Store(Protocol):
     def elsewhere(self, ids: Sequence[int]) -> list[tuple[int, Result | None]]: ...
     def unsettled(self) -> list[Usage]: ...
     def leave(self) -> None: ...
-    def after_fork(self) -> None: ...
 
 
 class Tally(NamedTuple):
@@ -66,7 +64,7 @@ class Tally(NamedTuple):
     refused: int = 0
 
 
-class Receipt(Future[Result]):
+class Pending(Future[Result]):
     """For one accepted record: `result(timeout)` is its `Result`, or raises what `record` would
     have raised. Who asks is told there, and then not again by `flush` or at the end."""
 
@@ -132,8 +130,8 @@ class Buffer:
         """What a forked child has of its own."""
         self._changed = threading.Condition(threading.RLock())
         self._thread: threading.Thread | None = None
-        self._receipts: dict[int, list[Receipt]] = {}
-        self._unseen: list[tuple[list[Receipt], Result]] = []
+        self._pending: dict[int, list[Pending]] = {}
+        self._unseen: list[tuple[list[Pending], Result]] = []
         self._tally = Tally()
         self._last = 0
         self._filled_at = 0.0
@@ -167,7 +165,7 @@ class Buffer:
         recorded_at: datetime | str | None = None,
         idempotency_key: str | None = None,
         identity: str | None = None,
-    ) -> Receipt:
+    ) -> Pending:
         """Accept this; with a spool it is on the disk when this returns.
 
         Without `recorded_at`, `identity` and key it gets the time of this call, so that it is on
@@ -184,7 +182,7 @@ class Buffer:
         )
         return self.record_many([usage])[0]
 
-    def record_many(self, records: Iterable[Usage | Mapping[str, Any]]) -> list[Receipt]:
+    def record_many(self, records: Iterable[Usage | Mapping[str, Any]]) -> list[Pending]:
         """Accept all of these or none; with a spool in one write, which is much faster."""
         now = datetime.now(timezone.utc)
         usages = [(each if isinstance(each, Usage) else Usage.of(each)).at(now) for each in records]
@@ -195,14 +193,14 @@ class Buffer:
             was_empty = not self._store.size()
             if was_empty:
                 self._filled_at = time.monotonic()
-            receipts = [Receipt(usage.idempotency_key) for usage in usages]
-            for id, receipt in zip(self._store.add(usages), receipts, strict=True):
-                self._receipts.setdefault(id, []).append(receipt)
+            pending = [Pending(usage.idempotency_key) for usage in usages]
+            for id, each in zip(self._store.add(usages), pending, strict=True):
+                self._pending.setdefault(id, []).append(each)
                 self._last = max(self._last, id)
             self._ensure_thread()
             if was_empty or self._store.size() >= self._batch_size:
                 self._changed.notify_all()
-        return receipts
+        return pending
 
     def flush(self, timeout: float | None = None) -> Tally:
         """Returns when all that was accepted before is recorded.
@@ -216,7 +214,9 @@ class Buffer:
             self._flushes += 1
             try:
                 self._changed.notify_all()
-                if self._ensure_thread():
+                if self._is_settled(target):
+                    pass
+                elif self._ensure_thread():
                     self._changed.wait_for(
                         lambda: self._is_settled(target) or self._is_hopeless(rounds), timeout
                     )
@@ -246,9 +246,8 @@ class Buffer:
             with self._changed:
                 self._is_over = True
                 self._changed.notify_all()
-                thread = self._thread
-            if thread is None or not thread.is_alive():
-                self._store.leave()
+            # Also when the thread is still at it: the next may send the same, that is harmless.
+            self._store.leave()
 
     def __enter__(self) -> Buffer:
         return self
@@ -286,7 +285,7 @@ class Buffer:
             raise BufferFull(f"{waiting} records are waiting ({why})", records=usages)
 
     def _is_settled(self, target: int) -> bool:
-        if any(id <= target for id in self._receipts):
+        if any(id <= target for id in self._pending):
             return False
         waiting = self._store.bounds()
         return waiting is None or waiting[0] > target
@@ -304,8 +303,8 @@ class Buffer:
     def _tell_refused(self) -> None:
         untold = [
             result
-            for receipts, result in self._unseen
-            if not any(receipt.was_asked for receipt in receipts)
+            for pending, result in self._unseen
+            if not any(each.was_asked for each in pending)
         ]
         self._unseen.clear()
         if untold:
@@ -394,26 +393,26 @@ class Buffer:
     def _settled_elsewhere(self) -> list[tuple[int, Result]]:
         """We seemed dead to another process of this spool, and it sent our records."""
         with self._changed:
-            mine = {id: receipts[0].idempotency_key for id, receipts in self._receipts.items()}
+            mine = {id: pending[0].idempotency_key for id, pending in self._pending.items()}
         found = self._store.elsewhere(list(mine)) if mine else []
         return [(id, result or Result(mine[id], REPLAYED)) for id, result in found]
 
     def _tell(self, settled: Sequence[tuple[int, Result]]) -> None:
         with self._changed:
-            waiting = [(self._receipts.get(id, []), result) for id, result in settled]
-        for receipts, result in waiting:
+            waiting = [(self._pending.get(id, []), result) for id, result in settled]
+        for pending, result in waiting:
             if result.error:
                 logger.error("Refused for good: %s", result.error)
-            for receipt in receipts:
+            for each in pending:
                 if result.error:
-                    receipt.set_exception(result.error)
+                    each.set_exception(result.error)
                 else:
-                    receipt.set_result(result)
+                    each.set_result(result)
             if self._on_result:
                 quietly(self._on_result, result)
         with self._changed:
             for id, _ in settled:
-                self._receipts.pop(id, None)
+                self._pending.pop(id, None)
             verdicts = [result.status for _, result in settled]
             created, replayed = verdicts.count(CREATED), verdicts.count(REPLAYED)
             self._tally = Tally(
@@ -434,16 +433,13 @@ class Buffer:
                 max(pause, min(trouble.retry_after or 0.0, LONGEST_PAUSE)),
             )
 
-    # Around a fork.
+    # Around a fork; the store does so for itself.
 
-    def _hold(self) -> None:
+    def before_fork(self) -> None:
         self._changed.acquire()
-        self._store.lock.acquire()
 
-    def _let_go(self) -> None:
-        self._store.lock.release()
+    def after_fork_in_parent(self) -> None:
         self._changed.release()
 
-    def _after_fork(self) -> None:
-        self._store.after_fork()
+    def after_fork_in_child(self) -> None:
         self._begin()

@@ -125,9 +125,8 @@ def record(options: argparse.Namespace) -> int:
     with client(options) as service:
         found = service.record(**{name: getattr(options, name) for name in names})
     how = "was there before" if found.replayed else "is recorded"
-    print(
-        f"{found.id} {how}: {found.amount} on the bill of {found.bill.period} ({found.bill.total})"
-    )
+    bill = found.bill
+    print(f"{found.id} {how}: {found.amount}, on the bill of {bill.period}, now {bill.total}")
     return DONE
 
 
@@ -202,7 +201,9 @@ def spool_drain(options: argparse.Namespace) -> int:
         finally:
             with suppress(UsageError):
                 buffer.close()
-        print(json.dumps(buffer.tally._asdict()))
+        waiting = options.spool.status().waiting
+        # Those that wait belong to a process that is running, and are its to send.
+        print(json.dumps({**buffer.tally._asdict(), "waiting": waiting}))
     return SOME_REFUSED if buffer.tally.refused else DONE
 
 

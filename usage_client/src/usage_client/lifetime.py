@@ -6,34 +6,46 @@ import atexit
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
+import weakref
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from usage_client.buffer import Buffer
 
 logger = logging.getLogger("usage_client")
 
+
+class Forking(Protocol):
+    """What has locks, and state that a child has afresh."""
+
+    def before_fork(self) -> None: ...
+    def after_fork_in_parent(self) -> None: ...
+    def after_fork_in_child(self) -> None: ...
+
+
 # Strongly, so that what a forgotten buffer has accepted is sent all the same.
 open_buffers: set[Buffer] = set()
-held: list[Buffer] = []
+stores: weakref.WeakSet[Forking] = weakref.WeakSet()
+held: list[Forking] = []
 watched_in: int | None = None
 
 
 def before_fork() -> None:
-    # So that no lock of ours is in the hands of a thread that the child does not have.
-    for buffer in list(open_buffers):
-        buffer._hold()
-        held.append(buffer)
+    # So that no lock of ours is in the hands of a thread that the child does not have. Buffers
+    # first: that is the order in which they take them.
+    for each in (*open_buffers.copy(), *list(stores)):
+        each.before_fork()
+        held.append(each)
 
 
 def after_fork_in_parent() -> None:
     while held:
-        held.pop()._let_go()
+        held.pop().after_fork_in_parent()
 
 
 def after_fork_in_child() -> None:
     while held:
-        held.pop()._after_fork()
+        held.pop().after_fork_in_child()
 
 
 def watch_for_the_end() -> None:

@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Sequence
 
+from usage_client import lifetime
 from usage_client.records import Usage
 from usage_client.results import Result
 
@@ -16,6 +17,7 @@ class Memory:
         self.lock = threading.RLock()
         self._waiting: dict[int, Usage] = {}
         self._numbers = itertools.count(1)
+        lifetime.stores.add(self)
 
     def open(self, base_url: str) -> None:
         """Nothing to do."""
@@ -56,7 +58,13 @@ class Memory:
     def leave(self) -> None:
         """Nothing to do."""
 
-    def after_fork(self) -> None:
+    def before_fork(self) -> None:
+        self.lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self.lock.release()
+
+    def after_fork_in_child(self) -> None:
         self.lock = threading.RLock()
         # The parent sends what it accepted.
         self._waiting = {}

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from decimal import Decimal, InvalidOperation
-from functools import cached_property
 from typing import Any
 
 from usage_client.errors import InvalidRecord, WrongType
@@ -69,6 +68,7 @@ class Usage:
             own["recorded_at"] = None if recorded_at is None else instant_of(recorded_at)
             if not self.units_consumed:
                 raise InvalidRecord.at("units_consumed", "must be more than 0.")
+            own["_body"] = body_of(self)
         except InvalidRecord as error:
             error.idempotency_key = self.idempotency_key
             error.idempotency_keys = (self.idempotency_key,)
@@ -101,23 +101,19 @@ class Usage:
         same = object.__new__(Usage)
         vars(same).update({name: getattr(self, name) for name in self.__dataclass_fields__})
         vars(same).update(recorded_at=moment, has_fresh_key=True)
+        vars(same)["_body"] = body_of(same)
         return same
 
-    @cached_property
+    # Not cached properties: up to Python 3.11 those have one lock for all, which a fork in the
+    # wrong moment leaves locked in the child for ever.
+
+    @property
     def body(self) -> bytes:
         """What is sent of it alone, with the key in the header."""
-        fields: dict[str, object] = {
-            "customerId": self.customer_id,
-            "service": self.service,
-            # As text, which no JSON library on the way makes a float of.
-            "unitsConsumed": f"{self.units_consumed:f}",
-            "pricePerUnit": f"{self.price_per_unit:f}",
-        }
-        if self.recorded_at is not None:
-            fields["recordedAt"] = self.recorded_at.isoformat().replace("+00:00", "Z")
-        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+        found: bytes = vars(self)["_body"]
+        return found
 
-    @cached_property
+    @property
     def line(self) -> bytes:
         """What is sent of it in a batch, and kept of it in a spool: the same with its key."""
         return self.body[:-1] + b',"idempotencyKey":%s}' % json.dumps(self.idempotency_key).encode()
@@ -125,6 +121,19 @@ class Usage:
     @classmethod
     def from_line(cls, line: bytes) -> Usage:
         return cls.of(json.loads(line))
+
+
+def body_of(usage: Usage) -> bytes:
+    fields: dict[str, object] = {
+        "customerId": usage.customer_id,
+        "service": usage.service,
+        # As text, which no JSON library on the way makes a float of.
+        "unitsConsumed": f"{usage.units_consumed:f}",
+        "pricePerUnit": f"{usage.price_per_unit:f}",
+    }
+    if usage.recorded_at is not None:
+        fields["recordedAt"] = usage.recorded_at.isoformat().replace("+00:00", "Z")
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def customer_id_of(value: object) -> int:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from usage_client import lifetime
 from usage_client.errors import KeyConflict, Misconfigured, SpoolFailed
 from usage_client.records import Usage
 from usage_client.results import Result, verdict
@@ -79,9 +80,9 @@ class Spool:
         self.lock = threading.RLock()
         self.name = ""
         self._connection: sqlite3.Connection | None = None
-        self._left_behind: list[object] = []
         self._size = 0
         self._lives_until = 0.0
+        lifetime.stores.add(self)
 
     def __repr__(self) -> str:
         return f"Spool({str(self.path)!r})"
@@ -178,12 +179,21 @@ class Spool:
                 self._connection.close()
                 self._connection = None
 
-    def after_fork(self) -> None:
-        """The parent keeps its name and its records. Its connection is left as it is, because
-        SQLite forbids to use or even to close it here."""
+    def before_fork(self) -> None:
+        """Locks it, and closes the file: SQLite's locks do not survive a fork, and what a process
+        remembers of them is wrong in its child, even for a connection of the child's own."""
+        self.lock.acquire()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def after_fork_in_parent(self) -> None:
+        self.lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """The parent keeps its name and its records."""
         self.lock = threading.RLock()
-        self._left_behind.append(self._connection)
-        self._connection, self._size, self._lives_until = None, 0, 0.0
+        self._size, self._lives_until = 0, 0.0
         if self.name:
             self.name = uuid.uuid4().hex
             own_names.add(self.name)
@@ -293,7 +303,10 @@ class Spool:
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             # Made here, so that nobody else can read who consumed what.
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            try:
+                os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            except OSError as error:
+                raise SpoolFailed(str(error)) from error
             connection = sqlite3.connect(
                 self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )

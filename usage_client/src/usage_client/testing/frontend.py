@@ -94,6 +94,7 @@ class Frontend:
         self._script: deque[Mood] = deque()
         self._mood: Mood = well
         self._server: Server | None = None
+        self._port: Any = 0
         self._clients: list[UsageClient] = []
 
     def answer(self, request: Request) -> Reply:
@@ -118,8 +119,8 @@ class Frontend:
 
     @property
     def port(self) -> int:
-        assert self._server, "it is not started"
-        return int(self._server.server_address[1])
+        assert self._port, "it was not started"
+        return int(self._port)
 
     @property
     def url(self) -> str:
@@ -131,10 +132,12 @@ class Frontend:
         self._clients.append(client)
         return client
 
-    def start(self, port: int = 0) -> None:
+    def start(self) -> None:
+        """On a free port, and after `stop` on the same again."""
         self.stopping.clear()
-        self._server = Server(("127.0.0.1", port), Handler)
+        self._server = Server(("127.0.0.1", self._port), Handler)
         self._server.frontend = self
+        self._port = self._server.server_address[1]
         run = self._server.serve_forever
         threading.Thread(target=run, args=[0.05], daemon=True, name="usage-server").start()
 

@@ -17,14 +17,14 @@ class Proxy(Frontend):
     def __init__(self, upstream: str, api_key: str, *, timeout: float = 30.0) -> None:
         super().__init__(api_key)
         parts = urlsplit(upstream)
-        self._host, self._port = parts.hostname or "", parts.port
+        self._upstream = parts.hostname or "", parts.port
         self._timeout = timeout
 
     def answer(self, request: Request) -> Reply:
         kept = {
             name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP
         }
-        upstream = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
+        upstream = http.client.HTTPConnection(*self._upstream, timeout=self._timeout)
         try:
             with closing(upstream):
                 upstream.request(request.method, request.target, request.body or None, kept)

@@ -28,6 +28,20 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 ON_THE_WIRE = {python: wire for wire, python in SPELLINGS.items()}
 
 
+REFUSALS = {
+    "conflict": {
+        "pointer": "/idempotencyKey",
+        "code": "idempotency-key-reused",
+        "detail": "This idempotency key was used with another body",
+    },
+    "unknown_customer": {
+        "pointer": "/customerId",
+        "code": "unknown-customer",
+        "detail": "There is no such customer",
+    },
+}
+
+
 class Problem(Exception):
     def __init__(
         self, status: int, code: str, detail: str = "", errors: list[dict[str, Any]] | None = None
@@ -195,7 +209,9 @@ class UsageServer(Frontend):
         except Problem as problem:
             return {**verdict, "status": "invalid", "errors": problem.document["errors"]}
         verdict["status"] = status
-        return {**verdict, "id": stored.id} if stored else verdict
+        if stored:
+            return {**verdict, "id": stored.id}
+        return {**verdict, "errors": [REFUSALS[status]]}
 
     def _usage(self, body: dict[str, Any], header: str | None) -> Usage:
         key = body.get("idempotencyKey", header)
@@ -255,7 +271,7 @@ class UsageServer(Frontend):
             "customerId": usage.customer_id,
             "service": usage.service,
             "unitsConsumed": f"{usage.units_consumed:f}",
-            "pricePerUnit": f"{usage.price_per_unit:f}",
+            "pricePerUnit": money(usage.price_per_unit),
             "amount": money(stored.amount),
             "recordedAt": stored.recorded_at.isoformat(),
             "lateFor": stored.late_for,
@@ -301,7 +317,7 @@ class UsageServer(Frontend):
             "lines": [
                 {
                     "service": service,
-                    "pricePerUnit": f"{price:f}",
+                    "pricePerUnit": money(price),
                     "unitsConsumed": f"{added(each.usage.units_consumed for each in found):f}",
                     "amount": money(added(each.amount for each in found)),
                     "records": len(found),
