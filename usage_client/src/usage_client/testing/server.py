@@ -350,7 +350,7 @@ def parsed(body: bytes) -> dict[str, Any]:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            raise ValueError("a name twice")
+            raise invalid("", "a name stands twice")
         return found
 
     def refuse(constant: str) -> None:
