@@ -8,7 +8,7 @@ import django
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
 KEY = "only-for-benchmarks-0123456789-abcdefghijklmnopqrstuvwxyz"
-SUITES = ["wallet", "quizzes", "benefits", "clubs", "usage", "incentives"]
+SUITES = ["wallet", "quizzes", "benefits", "clubs", "usage", "usage_client", "incentives"]
 # A production set-up, because DEBUG keeps every statement in memory.
 os.environ |= {
     "DEBUG": "0",

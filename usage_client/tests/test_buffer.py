@@ -90,7 +90,7 @@ def test_a_buffer_that_stays_full_says_so_and_has_not_accepted(server: UsageServ
     with pytest.raises(BufferFull):
         buffer.record_many(hosting() for _ in range(3))
     server.start()
-    buffer.close()
+    buffer.close(20)
     assert {each.usage.idempotency_key for each in server.records} == {"1", "2"}
 
 

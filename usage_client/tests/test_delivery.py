@@ -156,7 +156,7 @@ def test_a_gateway_may_give_requests_ids_of_its_own(
 
 
 FINAL = {
-    400: InvalidRecord,
+    400: Refused,
     401: NotAuthorised,
     403: NotAuthorised,
     404: UnknownCustomer,
@@ -186,6 +186,15 @@ def test_what_cannot_succeed_is_tried_once(
     assert error.idempotency_key == "k"
     assert error.body == server.requests[0].body
     assert len(server.requests) == 1
+
+
+def test_only_a_fault_in_the_record_makes_the_record_invalid(
+    server: UsageServer, client: UsageClient
+) -> None:
+    server.then(moods.refuse(400, pointer="/service"))
+    with pytest.raises(InvalidRecord) as caught:
+        client.record(**hosting())
+    assert caught.value.errors[0]["pointer"] == "/service"
 
 
 def test_the_service_s_own_refusals_have_their_exceptions(

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import uuid
 
 import pytest
 from samples import hosting
@@ -59,7 +60,9 @@ def test_without_either_each_call_is_a_record_of_its_own() -> None:
     keys = [Usage(**hosting()).idempotency_key for _ in range(1000)]
     assert len(set(keys)) == 1000
     assert [key[:8] for key in keys] == sorted(key[:8] for key in keys)
-    assert {key[14] for key in keys} == {"7"}
+    assert {(uuid.UUID(key).version, uuid.UUID(key).variant) for key in keys} == {
+        (7, uuid.RFC_4122)
+    }
 
 
 def test_a_restarted_caller_bills_nothing_twice(server: UsageServer) -> None:

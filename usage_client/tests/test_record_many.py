@@ -12,8 +12,10 @@ from samples import hosting
 from usage_client import (
     InvalidRecord,
     KeyConflict,
+    Misconfigured,
     NotAuthorised,
     OutcomeUnknown,
+    Refused,
     Unavailable,
     UnknownCustomer,
     Usage,
@@ -159,7 +161,7 @@ def test_verdicts_that_do_not_fit_the_records_are_not_believed(
 
 
 def test_what_was_settled_before_the_service_went_away_is_known(server: UsageServer) -> None:
-    client = server.client(deadline=0.3)
+    client = server.client(deadline=2)
     server.then(moods.well)
     server.always(moods.lose_answer())
     with pytest.raises(OutcomeUnknown) as caught:
@@ -186,7 +188,7 @@ def test_a_batch_refused_as_a_whole_for_one_record_is_taken_apart(
 ) -> None:
     def picky(exchange: Exchange) -> None:
         if b"poison" in exchange.request.body:
-            moods.refuse(400, code="invalid-input")(exchange)
+            moods.refuse(400, code="invalid-input", pointer="/records/0")(exchange)
         else:
             moods.well(exchange)
 
@@ -214,7 +216,9 @@ def test_a_proxy_that_takes_less_than_the_service_gets_less(
     assert len(server.records) == 200
 
 
-@pytest.mark.parametrize(("status", "kind"), [(401, NotAuthorised), (302, UsageError)])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, NotAuthorised), (302, Misconfigured), (400, Refused)]
+)
 def test_a_door_that_is_shut_is_shut_for_all(
     server: UsageServer, client: UsageClient, status: int, kind: type[UsageError]
 ) -> None:

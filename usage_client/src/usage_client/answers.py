@@ -108,15 +108,18 @@ def batch(
     seen = {"attempts": attempts, "request_id": request_id, "body": body}
     found = []
     for usage, entry in zip(usages, entries, strict=True):
-        read = Reader(entry)
-        if entry.get("idempotencyKey") != usage.idempotency_key:
+        if not isinstance(entry, dict) or entry.get("idempotencyKey") != usage.idempotency_key:
             raise NotBelieved("the verdicts are about other records (a key differs)")
-        status = read.get("status", str)
-        if status not in STATUSES:
+        status, id = entry.get("status"), entry.get("id")
+        if not isinstance(status, str) or status not in STATUSES:
             raise NotBelieved(f"an unknown verdict {status!r}")
-        id = read.get("id", int) if status in (CREATED, REPLAYED) else None
-        faults = [each for each in entry.get("errors") or () if isinstance(each, dict)]
-        found.append(verdict(usage, status, id, faults, **seen))
+        if status in (CREATED, REPLAYED):
+            if type(id) is not int:
+                raise NotBelieved("a record without an id")
+            found.append(Result(usage.idempotency_key, status, id, (), attempts, usage))
+        else:
+            faults = [each for each in entry.get("errors") or () if isinstance(each, dict)]
+            found.append(verdict(usage, status, faults, **seen))
     return found
 
 

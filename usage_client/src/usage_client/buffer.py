@@ -336,7 +336,6 @@ class Buffer:
             self._round()
             if self._trouble:
                 self._wait_for_better_times(self._trouble)
-        self._store.leave()
 
     def _send_here(self, is_enough: Callable[[], bool], timeout: float | None) -> None:
         ends_at = None if timeout is None else time.monotonic() + timeout

@@ -16,13 +16,7 @@ from usage_client import answers
 from usage_client.answers import Answer, NotBelieved
 from usage_client.buffer import Buffer
 from usage_client.delivery import Attempt, Delivery
-from usage_client.errors import (
-    InvalidRecord,
-    Misconfigured,
-    Refused,
-    UsageError,
-    WrongType,
-)
+from usage_client.errors import InvalidRecord, Misconfigured, UsageError, WrongType
 from usage_client.records import Usage, customer_id_of
 from usage_client.results import INVALID, MonthlyBill, Result, UsageRecord
 from usage_client.retries import Budget
@@ -257,7 +251,7 @@ def chunks(usages: Sequence[tuple[int, Usage]]) -> Iterator[list[tuple[int, Usag
 
 def is_about_the_batch(error: UsageError) -> bool:
     """Refused as a whole for what is in it: nothing of it was recorded, a part may be."""
-    return isinstance(error, (InvalidRecord, Refused)) and error.status in (400, 413)
+    return isinstance(error, InvalidRecord) or error.status == 413
 
 
 def refused(usage: Usage, error: UsageError) -> Result:

@@ -260,7 +260,7 @@ def refusal(answer: Answer) -> UsageError:
             kind, words = Misconfigured, f"a redirect ({status}), which is not followed: base_url?"
         case 401 | 403:
             kind = NotAuthorised
-        case 400 if problem:
+        case 400 if problem.get("errors"):
             kind = InvalidRecord
         case 404 if problem:
             kind = UnknownCustomer

@@ -1,15 +1,15 @@
 """Idempotency keys: from a name of the business event, or fresh; fixed before anything is sent."""
 
 import hashlib
+import os
 import re
-import secrets
 import time
 import unicodedata
-import uuid
 
 from usage_client.errors import InvalidRecord, WrongType
 
 VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,200}")
+MOST_62, VARIANT = (1 << 62) - 1, 1 << 63
 
 
 def key_for(idempotency_key: str | None, identity: str | None) -> str:
@@ -50,5 +50,7 @@ def derived(identity: object) -> str:
 def fresh() -> str:
     """A UUIDv7: in the order of time, so that the service's index grows at its end."""
     milliseconds = time.time_ns() // 1_000_000
-    number = (milliseconds << 80) | (0x7 << 76) | (secrets.randbits(12) << 64)
-    return str(uuid.UUID(int=number | (0b10 << 62) | secrets.randbits(62)))
+    chance = int.from_bytes(os.urandom(10), "big")
+    # 48 bits of time, the version, 12 of chance, the variant, 62 of chance.
+    text = f"{milliseconds:012x}7{chance >> 68:03x}{(chance & MOST_62) | VARIANT:016x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

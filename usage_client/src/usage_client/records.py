@@ -8,7 +8,8 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from usage_client.errors import InvalidRecord, WrongType
@@ -30,6 +31,8 @@ SPELLINGS = {
     "recordedAt": "recorded_at",
     "idempotencyKey": "idempotency_key",
 }
+# One encoder for all: json.dumps makes one at each call when told anything.
+AS_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 FIELDS = {*SPELLINGS.values(), "service", "identity"}
 
 
@@ -133,7 +136,7 @@ def body_of(usage: Usage) -> bytes:
     }
     if usage.recorded_at is not None:
         fields["recordedAt"] = usage.recorded_at.isoformat().replace("+00:00", "Z")
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    return AS_JSON.encode(fields).encode()
 
 
 def customer_id_of(value: object) -> int:
@@ -147,13 +150,21 @@ def customer_id_of(value: object) -> int:
 def service_of(value: object) -> str:
     if not isinstance(value, str):
         raise WrongType.at("service", f"must be text, not {type(value).__name__}.")
-    service = unicodedata.normalize("NFC", value.strip())
+    return canonical(value)
+
+
+# Services, prices and many quantities come again and again.
+@lru_cache(1024)
+def canonical(text: str) -> str:
+    service = unicodedata.normalize("NFC", text.strip())
     if not 1 <= len(service) <= LONGEST_SERVICE:
         raise InvalidRecord.at("service", f"1 to {LONGEST_SERVICE} characters.")
     if "\0" in service:
         raise InvalidRecord.at("service", "has a NUL character.")
-    if any("\ud800" <= character <= "\udfff" for character in service):
-        raise InvalidRecord.at("service", "is not valid text (a lone surrogate).")
+    try:
+        service.encode()
+    except UnicodeEncodeError:
+        raise InvalidRecord.at("service", "is not valid text (a lone surrogate).") from None
     return service
 
 
@@ -168,12 +179,18 @@ def decimal_of(field: str, value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (Decimal, int, str)):
         kind = type(value).__name__
         raise WrongType.at(field, f"must be a Decimal, an int or text, not {kind}.")
+    try:
+        return exactly(field, value)
+    except TypeError:
+        # A signalling NaN, which refuses even to be looked up.
+        raise InvalidRecord.at(field, "is not a number that can be billed.") from None
+
+
+@lru_cache(4096, typed=True)
+def exactly(field: str, value: Decimal | int | str) -> Decimal:
     if isinstance(value, str) and not NUMBER.fullmatch(value):
         raise InvalidRecord.at(field, f"{value[:50]!r} is not a decimal number.")
-    try:
-        exact = Decimal(value)
-    except (InvalidOperation, ValueError):
-        raise InvalidRecord.at(field, "is not a decimal number.") from None
+    exact = Decimal(value)
     if not exact.is_finite():
         raise InvalidRecord.at(field, f"{exact} is not a number that can be billed.")
     return bounded(field, exact)

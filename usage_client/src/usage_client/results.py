@@ -104,17 +104,11 @@ VERDICTS: dict[str, tuple[type[UsageError], str]] = {
 }
 
 
-def verdict(
-    record: Usage, status: str, id: int | None, errors: Sequence[Mapping[str, Any]], **seen: Any
-) -> Result:
-    """`seen`: the attempts, the bytes sent and the request's id, for the error."""
-    error = None
-    if status in VERDICTS:
-        kind, message = VERDICTS[status]
-        details = "; ".join(f"{each.get('pointer')}: {each.get('detail')}" for each in errors)
-        message = f"{record.idempotency_key}: {message}" + (f" ({details})" if details else "")
-        problem = {"errors": list(errors)}
-        error = kind(message, records=[record], problem=problem, **seen)
-    return Result(
-        record.idempotency_key, status, id, tuple(errors), seen["attempts"], record, error
-    )
+def verdict(record: Usage, status: str, errors: Sequence[Mapping[str, Any]], **seen: Any) -> Result:
+    """A refusal. `seen`: the attempts, the bytes sent and the request's id, for the error."""
+    kind, message = VERDICTS[status]
+    details = "; ".join(f"{each.get('pointer')}: {each.get('detail')}" for each in errors)
+    message = f"{record.idempotency_key}: {message}" + (f" ({details})" if details else "")
+    error = kind(message, records=[record], problem={"errors": list(errors)}, **seen)
+    attempts = seen["attempts"]
+    return Result(record.idempotency_key, status, None, tuple(errors), attempts, record, error)

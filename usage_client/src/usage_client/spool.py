@@ -91,6 +91,8 @@ class Spool:
 
     def open(self, base_url: str) -> None:
         """Become an owner, and take over what the dead have left."""
+        if self.name:
+            raise Misconfigured(f"{self!r} is another buffer's; a Spool of the same path will do.")
         with self._writing() as connection:
             connection.execute("INSERT OR IGNORE INTO spool VALUES ('base_url', ?)", [base_url])
             (known,) = connection.execute(
@@ -176,6 +178,7 @@ class Spool:
                 with self._writing() as connection:
                     connection.execute("DELETE FROM owner WHERE name = ?", [self.name])
             finally:
+                self.name = ""
                 self._connection.close()
                 self._connection = None
 
@@ -345,4 +348,4 @@ def refusal_of(result: Result) -> str:
 
 def result_of(usage: Usage, refused: str) -> Result:
     why = json.loads(refused)
-    return verdict(usage, why["status"], None, why["errors"], attempts=0)
+    return verdict(usage, why["status"], why["errors"], attempts=0)

@@ -120,10 +120,19 @@ def damage_request() -> Mood:
     return act
 
 
-def refuse(status: int, *, code: str = "refused", retry_after: str | int | None = None) -> Mood:
-    """Not recorded, and this answer."""
+def refuse(
+    status: int, *, code: str = "refused", retry_after: str | int | None = None, pointer: str = ""
+) -> Mood:
+    """Not recorded, and this answer; with a pointer the field there is to blame."""
     headers = {} if retry_after is None else {"Retry_After": str(retry_after)}
-    document = {"type": f"urn:problem:{code}", "title": "A mood", "status": status, "detail": code}
+    document: dict[str, object] = {
+        "type": f"urn:problem:{code}",
+        "title": "A mood",
+        "status": status,
+        "detail": code,
+    }
+    if pointer:
+        document["errors"] = [{"pointer": pointer, "code": code, "detail": "A mood"}]
     return lambda exchange: exchange.send(Reply.json(status, document, **headers))
 
 
