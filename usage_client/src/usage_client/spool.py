@@ -172,23 +172,25 @@ class Spool:
     def leave(self) -> None:
         """Stop being an owner: what is left is anybody's."""
         with self.lock:
-            if self._connection is None:
+            if not self.name:
                 return
             try:
                 with self._writing() as connection:
                     connection.execute("DELETE FROM owner WHERE name = ?", [self.name])
             finally:
                 self.name = ""
-                self._connection.close()
-                self._connection = None
+                self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def before_fork(self) -> None:
         """Locks it, and closes the file: SQLite's locks do not survive a fork, and what a process
         remembers of them is wrong in its child, even for a connection of the child's own."""
         self.lock.acquire()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._close()
 
     def after_fork_in_parent(self) -> None:
         self.lock.release()
