@@ -1,5 +1,6 @@
 """One record, and everything that can happen to it on its way."""
 
+import dataclasses
 import json
 import logging
 import socket
@@ -23,6 +24,7 @@ from usage_client import (
     Refused,
     Unavailable,
     UnknownCustomer,
+    Usage,
     UsageClient,
     UsageError,
 )
@@ -482,3 +484,34 @@ def test_the_next_page_is_asked_of_the_same_host(server: UsageServer, client: Us
         assert len(list(client.bills(123))) == 2
         assert not elsewhere.requests
     assert "cursor=abc" in server.requests[-1].target
+
+
+def test_how_a_call_ended_can_be_looked_up(server: UsageServer, client: UsageClient) -> None:
+    assert client.find(identity="x") is None
+    made = client.record(**hosting(identity="x"))
+    found = client.find(identity="x")
+    assert found
+    assert (found.id, found.amount, found.replayed) == (made.id, made.amount, True)
+    again = client.find(idempotency_key=made.idempotency_key)
+    assert again
+    assert again.id == made.id
+    with pytest.raises(InvalidRecord):
+        client.find()
+
+
+def test_a_receipt_proves_what_landed_and_nothing_else(
+    server: UsageServer, client: UsageClient
+) -> None:
+    usages = [Usage(**hosting(idempotency_key=f"job-7/{number}")) for number in range(12)]
+    client.record(**hosting(idempotency_key="other"))
+    client.record_many(usages)
+    receipt = client.receipt("job-7/", "job-7/~")
+    assert (receipt.count, receipt.sum) == (12, 12 * Decimal("2.90"))
+    assert receipt.proves(reversed(usages))
+    assert not receipt.proves(usages[:-1])
+    assert not receipt.proves([*usages, Usage(**hosting())])
+    dearer = Usage(**hosting(idempotency_key="job-7/3", units_consumed=59))
+    assert not receipt.proves([*usages[:3], dearer, *usages[4:]])
+    assert not dataclasses.replace(receipt, is_complete=False).proves(usages)
+    assert client.receipt().count == 13
+    assert client.receipt("zzz").proves([])

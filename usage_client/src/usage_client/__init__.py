@@ -23,7 +23,7 @@ from usage_client.errors import (
     WrongType,
 )
 from usage_client.records import Usage
-from usage_client.results import Bill, BillLine, MonthlyBill, Result, UsageRecord
+from usage_client.results import Bill, BillLine, MonthlyBill, Receipt, Result, UsageRecord
 from usage_client.spool import Spool
 from usage_client.version import __version__
 
@@ -44,6 +44,7 @@ __all__ = [
     "OutcomeUnknown",
     "Pending",
     "RateLimited",
+    "Receipt",
     "RecordsRefused",
     "Refused",
     "Result",

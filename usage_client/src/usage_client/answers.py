@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Context, Decimal, Inexact
+from decimal import Decimal
 from typing import Any
 
 from usage_client.errors import InvalidRecord
@@ -20,14 +20,13 @@ from usage_client.results import (
     Bill,
     BillLine,
     MonthlyBill,
+    Receipt,
     Result,
     UsageRecord,
     verdict,
 )
 
 STATUSES = {CREATED, REPLAYED, CONFLICT, INVALID, UNKNOWN_CUSTOMER}
-# 18 digits times 18 digits; the default context would round at 28.
-EXACTLY = Context(prec=50, traps=[Inexact])
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,26 @@ def problem(answer: Answer) -> dict[str, Any]:
 
 
 def record(usage: Usage, answer: Answer, attempts: int, request_id: str) -> UsageRecord:
-    body = Reader(document(answer))
+    found = kept(
+        Reader(document(answer)),
+        usage.idempotency_key,
+        replayed=answer.status == 200 or answer.headers.get("idempotent-replayed") == "true",
+        attempts=attempts,
+        request_id=request_id,
+    )
+    for name in ("customer_id", "service", "units_consumed", "price_per_unit", "idempotency_key"):
+        if getattr(found, name) != getattr(usage, name):
+            raise NotBelieved(f"the answer is about another record (its {name} differs)")
+    if usage.recorded_at not in (None, found.recorded_at):
+        raise NotBelieved("the answer is about another record (its recorded_at differs)")
+    if found.amount != usage.amount:
+        raise NotBelieved(f"the answer's amount {found.amount} is not units times price")
+    return found
+
+
+def kept(body: Reader, key: str | None, **seen: Any) -> UsageRecord:
     bill = Reader(body.get("bill", dict))
-    found = UsageRecord(
+    return UsageRecord(
         id=body.get("id", int),
         customer_id=body.get("customerId", int),
         service=body.get("service", str),
@@ -84,19 +100,31 @@ def record(usage: Usage, answer: Answer, attempts: int, request_id: str) -> Usag
             total=bill.decimal("total"),
             currency=bill.get("currency", str),
         ),
-        idempotency_key=body.optional("idempotencyKey", str) or usage.idempotency_key,
-        replayed=answer.status == 200 or answer.headers.get("idempotent-replayed") == "true",
-        attempts=attempts,
-        request_id=request_id,
+        idempotency_key=body.optional("idempotencyKey", str) or key or "",
+        **seen,
     )
-    for name in ("customer_id", "service", "units_consumed", "price_per_unit", "idempotency_key"):
-        if getattr(found, name) != getattr(usage, name):
-            raise NotBelieved(f"the answer is about another record (its {name} differs)")
-    if usage.recorded_at not in (None, found.recorded_at):
-        raise NotBelieved("the answer is about another record (its recorded_at differs)")
-    if found.amount != EXACTLY.multiply(usage.units_consumed, usage.price_per_unit):
-        raise NotBelieved(f"the answer's amount {found.amount} is not units times price")
-    return found
+
+
+def found(key: str, answer: Answer, attempts: int, request_id: str) -> UsageRecord | None:
+    """The record of this key in a list of own records, if it is there."""
+    for each in Reader(document(answer)).get("results", list):
+        seen = kept(Reader(each), None, replayed=True, attempts=attempts, request_id=request_id)
+        if seen.idempotency_key != key:
+            raise NotBelieved("the answer is about another record (its key differs)")
+        return seen
+    return None
+
+
+def receipt(answer: Answer) -> Receipt:
+    body = Reader(document(answer))
+    return Receipt(
+        count=body.get("count", int),
+        sum=body.decimal("sum"),
+        digest=body.get("digest", str),
+        first_key=body.optional("firstKey", str),
+        last_key=body.optional("lastKey", str),
+        is_complete=body.get("isComplete", bool),
+    )
 
 
 def batch(
@@ -106,7 +134,7 @@ def batch(
     if answer.status != 200 or len(entries) != len(usages):
         raise NotBelieved(f"{len(entries)} verdicts on {len(usages)} records")
     seen = {"attempts": attempts, "request_id": request_id, "body": body}
-    found = []
+    verdicts = []
     for usage, entry in zip(usages, entries, strict=True):
         if not isinstance(entry, dict) or entry.get("idempotencyKey") != usage.idempotency_key:
             raise NotBelieved("the verdicts are about other records (a key differs)")
@@ -116,11 +144,11 @@ def batch(
         if status in (CREATED, REPLAYED):
             if type(id) is not int:
                 raise NotBelieved("a record without an id")
-            found.append(Result(usage.idempotency_key, status, id, (), attempts, usage))
+            verdicts.append(Result(usage.idempotency_key, status, id, (), attempts, usage))
         else:
             faults = [each for each in entry.get("errors") or () if isinstance(each, dict)]
-            found.append(verdict(usage, status, faults, **seen))
-    return found
+            verdicts.append(verdict(usage, status, faults, **seen))
+    return verdicts
 
 
 def bills(answer: Answer) -> tuple[list[MonthlyBill], str | None]:

@@ -17,13 +17,15 @@ from usage_client.answers import Answer, NotBelieved
 from usage_client.buffer import Buffer
 from usage_client.delivery import Attempt, Delivery
 from usage_client.errors import InvalidRecord, Misconfigured, UsageError, WrongType
+from usage_client.keys import checked, key_for
 from usage_client.records import Usage, customer_id_of
-from usage_client.results import INVALID, MonthlyBill, Result, UsageRecord
+from usage_client.results import INVALID, MonthlyBill, Receipt, Result, UsageRecord
 from usage_client.retries import Budget
 from usage_client.spool import Spool
 from usage_client.transport import Call, Transport
 
 RECORDS = "/api/v1/usage/"
+RECEIPT = "/api/v1/usage/receipt/"
 BILLS = "/api/v1/usage/bills/"
 JSON = {"Content-Type": "application/json"}
 MOST_RECORDS = 1000
@@ -201,6 +203,33 @@ class UsageClient:
             # Of the address only the question: our key goes to our own host alone.
             asked = parse_qs(urlsplit(following).query)
             query = {name: values[0] for name, values in asked.items()}
+
+    def find(
+        self, *, idempotency_key: str | None = None, identity: str | None = None
+    ) -> UsageRecord | None:
+        """The record of this key or identity as it stands, or None: how a call ended."""
+        if idempotency_key is None and identity is None:
+            raise InvalidRecord.at("identity", "or an idempotency_key says which record.")
+        key = key_for(idempotency_key, identity)
+
+        def read(answer: Answer, attempts: int, request_id: str) -> UsageRecord | None:
+            return answers.found(key, answer, attempts, request_id)
+
+        path = f"{RECORDS}?{urlencode({'idempotencyKey': key})}"
+        return self._delivery.settle(Call("GET", path, b"", {}), [], read)
+
+    def receipt(self, first_key: str | None = None, last_key: str | None = None) -> Receipt:
+        """What of ours the service has from one key to the other, in the order of their bytes.
+
+        `receipt.proves(records)` tells whether that is exactly these. Give a job's records keys
+        that begin alike, and they are a range.
+        """
+        bounds = {"from": first_key, "to": last_key}
+        query = urlencode({name: checked(key) for name, key in bounds.items() if key is not None})
+        path = f"{RECEIPT}?{query}" if query else RECEIPT
+        return self._delivery.settle(
+            Call("GET", path, b"", {}), [], lambda answer, *_: answers.receipt(answer)
+        )
 
     def close(self) -> None:
         """Hang up. A closed client works when it is used again."""

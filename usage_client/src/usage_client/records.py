@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 from functools import lru_cache
 from typing import Any
 
@@ -31,6 +31,8 @@ SPELLINGS = {
     "recordedAt": "recorded_at",
     "idempotencyKey": "idempotency_key",
 }
+# 18 digits times 18 digits; the default context would round at 28.
+EXACTLY = Context(prec=60, traps=[Inexact])
 # One encoder for all: json.dumps makes one at each call when told anything.
 AS_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 FIELDS = {*SPELLINGS.values(), "service", "identity"}
@@ -121,6 +123,11 @@ class Usage:
         """What is sent of it in a batch, and kept of it in a spool: the same with its key."""
         return self.body[:-1] + b',"idempotencyKey":%s}' % json.dumps(self.idempotency_key).encode()
 
+    @property
+    def amount(self) -> Decimal:
+        """What it costs, exactly."""
+        return EXACTLY.multiply(self.units_consumed, self.price_per_unit)
+
     @classmethod
     def from_line(cls, line: bytes) -> Usage:
         return cls.of(json.loads(line))
@@ -137,6 +144,12 @@ def body_of(usage: Usage) -> bytes:
     if usage.recorded_at is not None:
         fields["recordedAt"] = usage.recorded_at.isoformat().replace("+00:00", "Z")
     return AS_JSON.encode(fields).encode()
+
+
+def as_money(amount: Decimal) -> str:
+    """At least two places, and all that there are: as the service writes it."""
+    whole, _, places = f"{amount:f}".partition(".")
+    return f"{whole}.{places.rstrip('0'):0<2}"
 
 
 def customer_id_of(value: object) -> int:

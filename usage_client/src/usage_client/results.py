@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from usage_client.errors import InvalidRecord, KeyConflict, UnknownCustomer, UsageError
-from usage_client.records import Usage
+from usage_client.records import Usage, as_money
 
 CREATED, REPLAYED = "created", "replayed"
 CONFLICT, INVALID, UNKNOWN_CUSTOMER = "conflict", "invalid", "unknown_customer"
@@ -95,6 +96,26 @@ class MonthlyBill:
     total: Decimal
     currency: str
     lines: Sequence[BillLine]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the service has of ours in a range of keys."""
+
+    count: int
+    sum: Decimal
+    digest: str
+    first_key: str | None
+    last_key: str | None
+    #: False when there are more than one receipt covers: ask again after `last_key`.
+    is_complete: bool
+
+    def proves(self, records: Iterable[Usage]) -> bool:
+        """Whether it is of exactly these records: none missing, none more, no other amount."""
+        amounts = {each.idempotency_key: as_money(each.amount) for each in records}
+        # Keys are ASCII, whose order is that of its bytes.
+        lines = "".join(f"{key} {amounts[key]}\n" for key in sorted(amounts))
+        return self.is_complete and self.digest == hashlib.sha256(lines.encode()).hexdigest()
 
 
 VERDICTS: dict[str, tuple[type[UsageError], str]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 import re
@@ -13,10 +14,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from usage_client.answers import EXACTLY
 from usage_client.errors import InvalidRecord
 from usage_client.keys import VISIBLE_ASCII
-from usage_client.records import SPELLINGS, Usage
+from usage_client.records import EXACTLY, SPELLINGS, Usage, as_money
 from usage_client.testing.frontend import Frontend, Reply, Request
 
 ALICE, BOB, TAYLOR = 123, 456, 789
@@ -146,15 +146,22 @@ class UsageServer(Frontend):
 
     def _route(self, request: Request) -> tuple[int, dict[str, Any], dict[str, str]]:
         target = urlsplit(request.target)
+        query = dict(parse_qsl(target.query))
+        ask: dict[str, Callable[[str, dict[str, str]], dict[str, Any]]] = {
+            "/api/v1/usage": self._own,
+            "/api/v1/usage/receipt": self._receipt,
+            "/api/v1/usage/bills": self._bills,
+        }
         path = target.path.rstrip("/")
-        if path not in ("/api/v1/usage", "/api/v1/usage/bills"):
+        if path not in ask:
             raise Problem(404, "not-found")
-        owner = self._owner(request, "usage.read" if path.endswith("bills") else "usage.write")
-        if path.endswith("bills"):
-            if request.method != "GET":
-                raise Problem(405, "method-not-allowed")
-            return 200, self._bills(dict(parse_qsl(target.query))), {}
-        if request.method != "POST":
+        if request.method == "GET":
+            scopes = {"usage.read"} if path.endswith("bills") else {"usage.read", "usage.write"}
+            owner = self._owner(request, scopes)
+            with self._lock:
+                return 200, ask[path](owner, query), {}
+        owner = self._owner(request, {"usage.read" if path.endswith("bills") else "usage.write"})
+        if request.method != "POST" or path != "/api/v1/usage":
             raise Problem(405, "method-not-allowed")
         kind = request.headers.get("Content-Type", "").partition(";")[0].strip()
         if kind != "application/json":
@@ -167,11 +174,11 @@ class UsageServer(Frontend):
                 return 200, self._batch(owner, body), {}
             return self._single(owner, body, request.headers.get("Idempotency-Key"))
 
-    def _owner(self, request: Request, scope: str) -> str:
+    def _owner(self, request: Request, wanted: set[str]) -> str:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         for known, (owner, scopes) in self._owners.items():
             if scheme == "Bearer" and hmac.compare_digest(known, key):
-                if scope not in scopes:
+                if not wanted & scopes:
                     raise Problem(403, "forbidden")
                 return owner
         raise Problem(401, "not-authenticated")
@@ -251,7 +258,7 @@ class UsageServer(Frontend):
         month, late_for = f"{recorded_at:%Y-%m}", None
         if month in self._books.closed:
             month, late_for = f"{now:%Y-%m}", month
-        amount = EXACTLY.multiply(usage.units_consumed, usage.price_per_unit)
+        amount = usage.amount
         number = len(self._books.records) + 1
         stored = Stored(number, owner, usage, amount, recorded_at, month, late_for)
         self._books.records[place] = stored
@@ -271,19 +278,48 @@ class UsageServer(Frontend):
             "customerId": usage.customer_id,
             "service": usage.service,
             "unitsConsumed": f"{usage.units_consumed:f}",
-            "pricePerUnit": money(usage.price_per_unit),
-            "amount": money(stored.amount),
+            "pricePerUnit": as_money(usage.price_per_unit),
+            "amount": as_money(stored.amount),
             "recordedAt": stored.recorded_at.isoformat(),
             "lateFor": stored.late_for,
             "bill": {
                 "id": bill.id,
                 "period": stored.period,
-                "total": money(bill.total),
+                "total": as_money(bill.total),
                 "currency": self.currency,
             },
         }
 
-    def _bills(self, query: dict[str, str]) -> dict[str, Any]:
+    def _own(self, owner: str, query: dict[str, str]) -> dict[str, Any]:
+        wanted = query.get("idempotencyKey")
+        if wanted is not None and not VISIBLE_ASCII.fullmatch(wanted):
+            raise invalid("idempotencyKey", "1 to 200 visible ASCII characters")
+        own = [
+            {**self._shown(stored), "idempotencyKey": key, "corrects": None, "reason": ""}
+            for (whose, key), stored in sorted(self._books.records.items(), key=lambda it: it[0])
+            if whose == owner and wanted in (None, key)
+        ]
+        return {"next": None, "previous": None, "results": own}
+
+    def _receipt(self, owner: str, query: dict[str, str]) -> dict[str, Any]:
+        first, last = query.get("from", ""), query.get("to", "\x7f")
+        amounts = {
+            key: stored.amount
+            for (whose, key), stored in self._books.records.items()
+            if whose == owner and first <= key <= last
+        }
+        keys = sorted(amounts)
+        lines = "".join(f"{key} {as_money(amounts[key])}\n" for key in keys)
+        return {
+            "count": len(keys),
+            "sum": as_money(added(amounts.values())),
+            "digest": hashlib.sha256(lines.encode()).hexdigest(),
+            "firstKey": keys[0] if keys else None,
+            "lastKey": keys[-1] if keys else None,
+            "isComplete": True,
+        }
+
+    def _bills(self, owner: str, query: dict[str, str]) -> dict[str, Any]:
         if not re.fullmatch(r"[1-9][0-9]{0,18}", query.get("customerId", "")):
             raise invalid("customerId", "a positive integer")
         customer_id, period = int(query["customerId"]), query.get("period")
@@ -291,14 +327,13 @@ class UsageServer(Frontend):
             raise invalid("period", "YYYY-MM")
         if customer_id not in self.customers:
             raise Problem(404, "unknown-customer")
-        with self._lock:
-            bills = [
-                self._bill(bill.id, customer_id, month)
-                for (whose, month), bill in sorted(
-                    self._books.bills.items(), key=lambda each: each[0], reverse=True
-                )
-                if whose == customer_id and period in (None, month)
-            ]
+        bills = [
+            self._bill(bill.id, customer_id, month)
+            for (whose, month), bill in sorted(
+                self._books.bills.items(), key=lambda each: each[0], reverse=True
+            )
+            if whose == customer_id and period in (None, month)
+        ]
         return {"next": None, "previous": None, "results": bills}
 
     def _bill(self, id: int, customer_id: int, month: str) -> dict[str, Any]:
@@ -312,14 +347,14 @@ class UsageServer(Frontend):
             "customerId": customer_id,
             "period": month,
             "status": "closed" if month in self._books.closed else "open",
-            "total": money(added(each.amount for found in lines.values() for each in found)),
+            "total": as_money(added(each.amount for found in lines.values() for each in found)),
             "currency": self.currency,
             "lines": [
                 {
                     "service": service,
-                    "pricePerUnit": money(price),
+                    "pricePerUnit": as_money(price),
                     "unitsConsumed": f"{added(each.usage.units_consumed for each in found):f}",
-                    "amount": money(added(each.amount for each in found)),
+                    "amount": as_money(added(each.amount for each in found)),
                     "records": len(found),
                 }
                 for (service, price), found in sorted(lines.items())
@@ -332,13 +367,6 @@ def added(amounts: Iterable[Decimal]) -> Decimal:
     for amount in amounts:
         total = EXACTLY.add(total, amount)
     return total
-
-
-def money(amount: Decimal) -> str:
-    """At least two places, and all that there are."""
-    text = f"{amount:f}"
-    whole, _, places = text.partition(".")
-    return f"{whole}.{places.rstrip('0').ljust(2, '0')}"
 
 
 def invalid(field: str, detail: str) -> Problem:
