@@ -111,7 +111,8 @@ def changed(**fields: Any) -> Mood:
         {"customerId": True},
         {"service": "database hosting"},
         {"unitsConsumed": "59"},
-        {"unitsConsumed": 58},
+        {"unitsConsumed": [58]},
+        {"unitsConsumed": True},
         {"unitsConsumed": "NaN"},
         {"pricePerUnit": "0.5"},
         {"amount": "2.91"},
@@ -120,7 +121,8 @@ def changed(**fields: Any) -> Mood:
         {"recordedAt": None},
         {"idempotencyKey": "of-somebody-else"},
         {"bill": None},
-        {"id": "1"},
+        {"id": None},
+        {"id": True},
     ],
 )
 def test_an_answer_that_does_not_repeat_the_record_is_not_believed(

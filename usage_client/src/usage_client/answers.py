@@ -19,6 +19,7 @@ from usage_client.results import (
     UNKNOWN_CUSTOMER,
     Bill,
     BillLine,
+    Id,
     MonthlyBill,
     Receipt,
     Result,
@@ -86,7 +87,7 @@ def record(usage: Usage, answer: Answer, attempts: int, request_id: str) -> Usag
 def kept(body: Reader, key: str | None, **seen: Any) -> UsageRecord:
     bill = Reader(body.get("bill", dict))
     return UsageRecord(
-        id=body.get("id", int),
+        id=body.id(),
         customer_id=body.get("customerId", int),
         service=body.get("service", str),
         units_consumed=body.decimal("unitsConsumed"),
@@ -95,7 +96,7 @@ def kept(body: Reader, key: str | None, **seen: Any) -> UsageRecord:
         recorded_at=body.instant("recordedAt"),
         late_for=body.optional("lateFor", str),
         bill=Bill(
-            id=bill.get("id", int),
+            id=bill.id(),
             period=bill.get("period", str),
             total=bill.decimal("total"),
             currency=bill.get("currency", str),
@@ -138,12 +139,11 @@ def batch(
     for usage, entry in zip(usages, entries, strict=True):
         if not isinstance(entry, dict) or entry.get("idempotencyKey") != usage.idempotency_key:
             raise NotBelieved("the verdicts are about other records (a key differs)")
-        status, id = entry.get("status"), entry.get("id")
+        status = entry.get("status")
         if not isinstance(status, str) or status not in STATUSES:
             raise NotBelieved(f"an unknown verdict {status!r}")
         if status in (CREATED, REPLAYED):
-            if type(id) is not int:
-                raise NotBelieved("a record without an id")
+            id = Reader(entry).id()
             verdicts.append(Result(usage.idempotency_key, status, id, (), attempts, usage))
         else:
             faults = [each for each in entry.get("errors") or () if isinstance(each, dict)]
@@ -159,7 +159,7 @@ def bills(answer: Answer) -> tuple[list[MonthlyBill], str | None]:
 
 def bill(found: Reader) -> MonthlyBill:
     return MonthlyBill(
-        id=found.get("id", int),
+        id=found.id(),
         customer_id=found.get("customerId", int),
         period=found.get("period", str),
         status=found.get("status", str),
@@ -195,9 +195,19 @@ class Reader:
     def optional(self, name: str, kind: type) -> Any:
         return None if self.fields.get(name) is None else self.get(name, kind)
 
+    def id(self) -> Id:
+        value = self.fields.get("id")
+        if isinstance(value, bool) or not isinstance(value, (int, str)):
+            raise NotBelieved("no id in the answer")
+        return value
+
     def decimal(self, name: str) -> Decimal:
+        """From text, or from a number, which is exact here too."""
+        value = self.fields.get(name)
+        if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+            raise NotBelieved(f"no {name} in the answer")
         try:
-            value = Decimal(self.get(name, str))
+            value = Decimal(value)
         except ArithmeticError:
             raise NotBelieved(f"the answer's {name} is no number") from None
         if not value.is_finite():

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from usage_client.errors import InvalidRecord, KeyConflict, UnknownCustomer, UsageError
 from usage_client.records import Usage, as_money
+
+# Opaque: to be shown and compared.
+Id: TypeAlias = "int | str"
 
 CREATED, REPLAYED = "created", "replayed"
 CONFLICT, INVALID, UNKNOWN_CUSTOMER = "conflict", "invalid", "unknown_customer"
@@ -20,7 +23,7 @@ CONFLICT, INVALID, UNKNOWN_CUSTOMER = "conflict", "invalid", "unknown_customer"
 class Bill:
     """A record's bill as it was when the service answered."""
 
-    id: int
+    id: Id
     period: str
     total: Decimal
     currency: str
@@ -30,7 +33,7 @@ class Bill:
 class UsageRecord:
     """A record as the service keeps it, and how it came there."""
 
-    id: int
+    id: Id
     customer_id: int
     service: str
     units_consumed: Decimal
@@ -53,7 +56,7 @@ class Result:
 
     idempotency_key: str | None
     status: str
-    id: int | None = None
+    id: Id | None = None
     errors: Sequence[Mapping[str, Any]] = ()
     attempts: int = 0
     #: None when what was given was no record at all.
@@ -89,7 +92,7 @@ class BillLine:
 class MonthlyBill:
     """A bill with its lines, as it is now."""
 
-    id: int
+    id: Id
     customer_id: int
     period: str
     status: str
