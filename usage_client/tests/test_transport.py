@@ -1,4 +1,5 @@
 import os
+import shutil
 import ssl
 import subprocess
 import threading
@@ -78,6 +79,7 @@ def test_the_environment_counts_only_when_asked(
     }
 
 
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
 def test_a_certificate_that_is_not_trusted_ends_it_at_once(
     server: UsageServer, tmp_path: Path
 ) -> None:
