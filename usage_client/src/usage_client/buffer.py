@@ -137,6 +137,8 @@ class Buffer:
         self._filled_at = 0.0
         self._flushing = self._flushes = 0
         self._rounds = self._failures = 0
+        # Between forgetting records and telling what became of them.
+        self._is_telling = False
         self._trouble: UsageError | None = None
 
     def __repr__(self) -> str:
@@ -285,7 +287,7 @@ class Buffer:
             raise BufferFull(f"{waiting} records are waiting ({why})", records=usages)
 
     def _is_settled(self, target: int) -> bool:
-        if any(id <= target for id in self._pending):
+        if self._is_telling or any(id <= target for id in self._pending):
             return False
         waiting = self._store.bounds()
         return waiting is None or waiting[0] > target
@@ -372,6 +374,8 @@ class Buffer:
                 trouble, results = error, error.results
             found = zip(entries, results, strict=False)
             settled = [(id, result) for (id, _), result in found if result]
+            with self._changed:
+                self._is_telling = True
             self._store.settle(settled)
             if not entries:
                 settled = self._settled_elsewhere()
@@ -383,6 +387,7 @@ class Buffer:
             trouble, settled = UsageError(f"{type(error).__name__}: {error}"), []
         self._tell(settled)
         with self._changed:
+            self._is_telling = False
             self._rounds += 1
             self._failures = self._failures + 1 if trouble else 0
             self._trouble = trouble

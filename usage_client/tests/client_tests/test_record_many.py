@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from samples import hosting
 
+from client_tests.samples import hosting
 from usage_client import (
     InvalidRecord,
     KeyConflict,

@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from samples import hosting, wait_for
 
+from client_tests.samples import hosting, wait_for
 from usage_client import (
     Attempt,
     InvalidRecord,

@@ -4,8 +4,8 @@ import sys
 import uuid
 
 import pytest
-from samples import hosting
 
+from client_tests.samples import hosting
 from usage_client import InvalidRecord, Usage, UsageClient
 from usage_client.keys import derived
 from usage_client.testing import UsageServer

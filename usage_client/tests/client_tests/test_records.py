@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from samples import hosting
 
+from client_tests.samples import hosting
 from usage_client import InvalidRecord, Usage, UsageClient, UsageError, WrongType
 from usage_client.testing import UsageServer
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from samples import hosting, run, wait_for
 
+from client_tests.samples import hosting, run, wait_for
 from usage_client import (
     BufferClosed,
     BufferFull,

@@ -6,8 +6,8 @@ from datetime import datetime, timezone
 from decimal import Decimal
 
 import pytest
-from samples import hosting
 
+from client_tests.samples import hosting
 from usage_client import UsageClient
 from usage_client.pytest_plugin import usage_server as usage_server_fixture
 from usage_client.testing import Proxy, UsageServer, moods

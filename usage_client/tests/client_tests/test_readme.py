@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import hosting
 
 import usage_client
+from client_tests.samples import hosting
 from usage_client import UsageClient
 from usage_client.testing import UsageServer, moods
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_first_lines_work(

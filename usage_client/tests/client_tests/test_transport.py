@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from samples import hosting, wait_for
 
+from client_tests.samples import hosting, wait_for
 from usage_client import Misconfigured, UsageClient, UsageError
 from usage_client.testing import UsageServer
 

@@ -10,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from samples import hosting, run, start
 
+from client_tests.samples import hosting, run, start
 from usage_client import (
     BufferFull,
     KeyConflict,

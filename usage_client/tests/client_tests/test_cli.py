@@ -3,8 +3,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from samples import hosting
 
+from client_tests.samples import hosting
 from usage_client import Spool
 from usage_client.cli import main
 from usage_client.testing import UsageServer, moods
