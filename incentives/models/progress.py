@@ -1,0 +1,27 @@
+"""How far a member is: what the log adds up to, kept so that the next event is cheap."""
+
+from django.db import models
+
+from incentives.models.programmes import Incentive, Rule
+
+
+class Progress(models.Model):
+    """One user's state under one incentive's rule; it can always be recomputed from the log."""
+
+    pk = models.CompositePrimaryKey("incentive_id", "user_id")
+    incentive = models.ForeignKey(Incentive, models.PROTECT, related_name="+", db_index=False)
+    user_id = models.CharField(max_length=36)
+    rule = models.ForeignKey(Rule, models.PROTECT, related_name="+", db_index=False)
+    state = models.JSONField()
+    # Occurrences that the state holds, whether or not cool-down and caps let them be awarded.
+    reached = models.PositiveIntegerField()
+    first_at = models.DateTimeField()
+    latest_at = models.DateTimeField()
+    last_counted_on = models.DateField(null=True)
+
+    class Meta:
+        verbose_name_plural = "progress"
+        indexes = [models.Index(fields=["user_id"], name="incentives_progress_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} at {self.incentive_id}"
