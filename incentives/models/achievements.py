@@ -118,3 +118,13 @@ class AchievementChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.achievement_id} v{self.version}: {self.status}"
+
+
+# Still on its way: what these stand at can be taken back without anybody's harm.
+OPEN = frozenset(
+    {
+        Achievement.Status.GRANTED,
+        Achievement.Status.PENDING_CONSENT,
+        Achievement.Status.RELEASED,
+    }
+)

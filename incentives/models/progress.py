@@ -8,7 +8,6 @@ from incentives.models.programmes import Incentive, Rule
 class Progress(models.Model):
     """One user's state under one incentive's rule; it can always be recomputed from the log."""
 
-    pk = models.CompositePrimaryKey("incentive_id", "user_id")
     incentive = models.ForeignKey(Incentive, models.PROTECT, related_name="+", db_index=False)
     user_id = models.CharField(max_length=36)
     rule = models.ForeignKey(Rule, models.PROTECT, related_name="+", db_index=False)
@@ -21,7 +20,9 @@ class Progress(models.Model):
 
     class Meta:
         verbose_name_plural = "progress"
-        indexes = [models.Index(fields=["user_id"], name="incentives_progress_user")]
+        constraints = [
+            models.UniqueConstraint(fields=["user_id", "incentive"], name="incentives_progress_once"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user_id} at {self.incentive_id}"
