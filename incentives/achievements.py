@@ -1,6 +1,6 @@
 """The one writer of achievements: each step is a status, a version and a line of history."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -18,6 +18,20 @@ RULES = "rules"
 MEMBER = "member"
 
 Status = Achievement.Status
+CHANGING = [
+    "status",
+    "version",
+    "rule",
+    "achieved_at",
+    "effective_on",
+    "days",
+    "consent",
+    "needs_review",
+    "reward",
+    "reward_code",
+    "coins",
+    "cost",
+]
 
 
 class ConsentNotNeeded(Problem):
@@ -32,27 +46,9 @@ class NotReleased(Problem):
     status, code, title = 409, "not-released", "This achievement is not released now"
 
 
-def award(achievements: Iterable[Achievement], *, now: datetime) -> None:
-    """Record what was earned, as new rows, and go as far with each as may be without a person.
-
-    The caller has settled budget and caps: what has none left comes with the status `capped`.
-    """
-    fresh = list(achievements)
-    changes = []
-    for achievement in fresh:
-        achievement.version = 0
-        for status in first_steps(achievement):
-            changes.append(step(achievement, status, by=RULES, now=now))
-    Achievement.objects.bulk_create(fresh)
-    AchievementChange.objects.bulk_create(changes)
-    for achievement in fresh:
-        pay_if_due(achievement)
-
-
 def first_steps(achievement: Achievement) -> list[str]:
-    if achievement.status == Status.CAPPED:
-        return [Status.CAPPED]
-    if achievement.incentive.is_sensitive:
+    """How far something new goes without a person."""
+    if achievement.incentive.is_sensitive and not achievement.consent:
         return [Status.PENDING_CONSENT]
     return [Status.GRANTED, *onward(achievement)]
 
@@ -82,28 +78,42 @@ def step(
 def move(
     achievement: Achievement, statuses: Iterable[str], *, by: str, now: datetime, note: str = ""
 ) -> None:
-    """Take these steps with a row that the caller holds locked, and pay what is due then."""
+    """Take these steps with a row that the caller holds locked."""
     changes = [step(achievement, each, by=by, now=now, note=note) for each in statuses]
-    if changes:
-        achievement.save(update_fields=["status", "version", "consent", "needs_review"])
-        AchievementChange.objects.bulk_create(changes)
-        pay_if_due(achievement)
+    write([achievement])
+    record(changes)
 
 
-def pay_if_due(achievement: Achievement) -> None:
-    if achievement.coins and achievement.status == Status.FULFILLED:
-        # The key makes it one posting, whatever became of the achievement in between.
-        wallet.services.pay(
-            Claim(
-                owner=OWNER,
-                key=str(achievement.pk),
-                user_id=achievement.user_id,
-                amount=achievement.coins,
-                kind=REWARD,
-                reference=str(achievement.pk),
-                reason=achievement.reward,
-            )
+def write(achievements: Iterable[Achievement], *, are_new: bool = False) -> None:
+    rows = list(achievements)
+    if are_new:
+        Achievement.objects.bulk_create(rows)
+    elif rows:
+        Achievement.objects.bulk_update(rows, CHANGING)
+
+
+def record(changes: Sequence[AchievementChange]) -> None:
+    """Write the history, and post the coins that follow from it."""
+    AchievementChange.objects.bulk_create(changes)
+    for change in changes:
+        if change.status == Status.FULFILLED and change.achievement.coins:
+            post(change, change.achievement.coins)
+
+
+def post(change: AchievementChange, coins: int) -> None:
+    achievement = change.achievement
+    wallet.services.pay(
+        Claim(
+            owner=OWNER,
+            # Every step is posted once.
+            key=f"{achievement.pk}:{change.version}",
+            user_id=achievement.user_id,
+            amount=coins,
+            kind=REWARD,
+            reference=str(achievement.pk),
+            reason=achievement.reward,
         )
+    )
 
 
 def locked(id: UUID) -> Achievement:
@@ -141,7 +151,6 @@ def consent(*, id: UUID, user_id: str, is_given: bool, now: datetime) -> Achieve
         steps = [Status.PENDING_CONSENT]
     else:
         steps = []
-        achievement.save(update_fields=["consent"])
     note = "Consent given." if is_given else "Consent withdrawn."
     move(achievement, steps, by=MEMBER, now=now, note=note)
     return achievement

@@ -1,6 +1,14 @@
 """The incentives' routes, below /api/v1/incentives."""
 
-from rest_framework.routers import SimpleRouter
+from django.urls import path
 
-router = SimpleRouter(use_regex_path=False)
-urlpatterns = router.urls
+from incentives.views import AchievementViewSet, EventViewSet, ProgressViewSet
+
+urlpatterns = [
+    path("events/", EventViewSet.as_view({"post": "create"})),
+    # An id may hold any visible character, slashes too.
+    path("events/<path:id>/", EventViewSet.as_view({"delete": "destroy"})),
+    path("progress/", ProgressViewSet.as_view({"get": "list"})),
+    path("achievements/", AchievementViewSet.as_view({"get": "list"})),
+    path("achievements/<uuid:id>/consent/", AchievementViewSet.as_view({"post": "consent"})),
+]

@@ -1,4 +1,4 @@
-"""The tables: what may happen, who is eligible, what is promised, what happened, what was earned."""
+"""The tables: what may happen, who is eligible, what is promised, happened and was earned."""
 
 from incentives.models.achievements import Achievement, AchievementChange
 from incentives.models.catalogue import EventType

@@ -15,6 +15,10 @@ class AchievementQuerySet(models.QuerySet["Achievement"]):
         """What the member sees: all but what no budget was left for."""
         return self.filter(user_id=user_id).exclude(status=Achievement.Status.CAPPED)
 
+    def with_why(self) -> "AchievementQuerySet":
+        """With all that explains them."""
+        return self.select_related("incentive__programme", "rule").prefetch_related("changes")
+
 
 class Achievement(models.Model):
     """The n-th award of an incentive to a user; as it stands now, the history tells how so."""
@@ -90,6 +94,11 @@ class Achievement(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @property
+    def is_standing(self) -> bool:
+        """Nothing about it was ever doubted."""
+        return self.status != self.Status.REVERSED and not self.needs_review
 
 
 class AchievementChange(models.Model):

@@ -2,7 +2,7 @@
 
 import pgtrigger
 from django.db import models
-from django.db.models import F, Func, Q
+from django.db.models import F, Func
 from django.db.models.functions import Now
 
 # Members are spread over this many shards; one worker at a time evaluates a shard.
@@ -21,7 +21,9 @@ class Event(models.Model):
     type = models.CharField(max_length=50)
     occurred_at = models.DateTimeField()
     timezone = models.CharField(max_length=64, blank=True, default="", db_default="")
-    data = models.JSONField(default=dict, blank=True, db_default=Func(function="jsonb_build_object"))
+    data = models.JSONField(
+        default=dict, blank=True, db_default=Func(function="jsonb_build_object")
+    )
     received_at = models.DateTimeField(db_default=Now())
     retracted_at = models.DateTimeField(null=True, blank=True)
 
@@ -48,7 +50,7 @@ class Event(models.Model):
                 level=pgtrigger.Statement,
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert,
-                referencing=pgtrigger.Referencing(new="fresh"),
+                referencing=pgtrigger.Referencing(new="fresh"),  # type: ignore[no-untyped-call]
                 func="""
                 INSERT INTO incentives_waiting (user_id, event_id)
                 SELECT user_id, id FROM fresh;

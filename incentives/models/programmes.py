@@ -118,9 +118,7 @@ class Rule(models.Model):
         MEMBER = "member", "The member's zone, else the employer's"
         EMPLOYER = "employer", "The employer's zone"
 
-    incentive = models.ForeignKey(
-        Incentive, models.PROTECT, related_name="rules", db_index=False
-    )
+    incentive = models.ForeignKey(Incentive, models.PROTECT, related_name="rules", db_index=False)
     number = models.PositiveIntegerField()
     # As incentives/structures.py reads it.
     structure = models.JSONField()
@@ -181,7 +179,8 @@ class Rule(models.Model):
                 name="incentives_rule_max_per_member",
             ),
             models.CheckConstraint(
-                condition=~Q(repeat="once") | Q(max_per_member=1), name="incentives_rule_once_is_one"
+                condition=~Q(repeat="once") | Q(max_per_member=1),
+                name="incentives_rule_once_is_one",
             ),
             models.CheckConstraint(
                 condition=Q(reward_code="") | Q(coins=0), name="incentives_rule_one_kind_of_reward"

@@ -21,7 +21,9 @@ class Progress(models.Model):
     class Meta:
         verbose_name_plural = "progress"
         constraints = [
-            models.UniqueConstraint(fields=["user_id", "incentive"], name="incentives_progress_once"),
+            models.UniqueConstraint(
+                fields=["user_id", "incentive"], name="incentives_progress_once"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,29 @@
+"""What is heard of other apps: a completed quiz is an event like any other."""
+
+from typing import Any
+
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+
+from incentives import log
+from incentives.catalogue import QUIZ_COMPLETED, catalogue
+from incentives.models import EventType
+from quizzes.signals import quiz_completed
+
+post_save.connect(catalogue.forget, sender=EventType, dispatch_uid="incentives.forget_catalogue")
+
+
+@receiver(quiz_completed, dispatch_uid="incentives.record_quiz")
+def record_quiz(attempt: Any, **kwargs: Any) -> None:
+    """In the completion's own transaction: both are there or neither."""
+    report = log.Report(
+        event_id=str(attempt.pk),
+        user_id=attempt.user_id,
+        type=QUIZ_COMPLETED,
+        occurred_at=attempt.completed_at,
+        timezone="",
+        data=log.as_text(
+            {"quiz": attempt.quiz.slug, "correct": attempt.correct, "total": attempt.total}
+        ),
+    )
+    log.record(owner="quizzes", reports=[report])
