@@ -1,6 +1,7 @@
 """The one writer of achievements: each step is a status, a version and a line of history."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,8 +9,9 @@ from django.db import transaction
 
 import wallet.services
 from common.problems import NotFound, Problem
-from incentives.models import Achievement, AchievementChange
+from incentives.models import Achievement, AchievementChange, Programme
 from incentives.models.achievements import OPEN
+from incentives.purse import Purse
 from wallet.services import Claim
 
 OWNER = "incentives"
@@ -25,6 +27,7 @@ CHANGING = [
     "achieved_at",
     "effective_on",
     "days",
+    "granted_at",
     "consent",
     "needs_review",
     "reward",
@@ -40,6 +43,10 @@ class ConsentNotNeeded(Problem):
 
 class AchievementClosed(Problem):
     status, code, title = 409, "achievement-closed", "This achievement is settled already"
+
+
+class NothingToSettle(Problem):
+    status, code, title = 409, "nothing-to-settle", "Nobody doubts this achievement"
 
 
 class NotReleased(Problem):
@@ -64,11 +71,14 @@ def step(
     achievement: Achievement, status: str, *, by: str, now: datetime, note: str = ""
 ) -> AchievementChange:
     """Move in memory; the caller saves both."""
+    before = achievement.status
     achievement.status, achievement.version = status, achievement.version + 1
+    was_paid, is_paid = before == Status.FULFILLED, status == Status.FULFILLED
     return AchievementChange(
         achievement=achievement,
         version=achievement.version,
         status=status,
+        coins=achievement.coins * (is_paid - was_paid),
         at=now,
         by=by,
         note=note[:500],
@@ -96,11 +106,11 @@ def record(changes: Sequence[AchievementChange]) -> None:
     """Write the history, and post the coins that follow from it."""
     AchievementChange.objects.bulk_create(changes)
     for change in changes:
-        if change.status == Status.FULFILLED and change.achievement.coins:
-            post(change, change.achievement.coins)
+        if change.coins:
+            post(change)
 
 
-def post(change: AchievementChange, coins: int) -> None:
+def post(change: AchievementChange) -> None:
     achievement = change.achievement
     wallet.services.pay(
         Claim(
@@ -108,7 +118,7 @@ def post(change: AchievementChange, coins: int) -> None:
             # Every step is posted once.
             key=f"{achievement.pk}:{change.version}",
             user_id=achievement.user_id,
-            amount=coins,
+            amount=change.coins,
             kind=REWARD,
             reference=str(achievement.pk),
             reason=achievement.reward,
@@ -144,15 +154,11 @@ def consent(*, id: UUID, user_id: str, is_given: bool, now: datetime) -> Achieve
         return achievement
     if achievement.status not in OPEN:
         raise AchievementClosed()
-    was_given, achievement.consent = achievement.consent, is_given
-    if is_given:
-        steps = [Status.GRANTED, *onward(achievement)]
-    elif was_given:
-        steps = [Status.PENDING_CONSENT]
-    else:
-        steps = []
-    note = "Consent given." if is_given else "Consent withdrawn."
-    move(achievement, steps, by=MEMBER, now=now, note=note)
+    note = "Consent given."
+    if not is_given:
+        note = "Consent withdrawn." if achievement.consent else "Consent refused."
+    achievement.consent = is_given
+    move(achievement, first_steps(achievement), by=MEMBER, now=now, note=note)
     return achievement
 
 
@@ -172,3 +178,71 @@ def fulfil(*, id: UUID, is_fulfilled: bool, by: str, now: datetime, note: str = 
         raise NotReleased()
     move(achievement, [status], by=by, now=now, note=note)
     return achievement
+
+
+@transaction.atomic
+def keep(*, id: UUID, by: str, note: str, now: datetime) -> Achievement:
+    """Staff let the member have what the log no longer says. Raises NothingToSettle."""
+    achievement = in_doubt(id)
+    achievement.needs_review = False
+    move(achievement, [achievement.status], by=by, now=now, note=note)
+    return achievement
+
+
+@transaction.atomic
+def reverse(*, id: UUID, by: str, note: str, now: datetime) -> Achievement:
+    """Staff take back what was fulfilled already, its coins too. Raises NothingToSettle.
+
+    With the wallet in this process it also raises InsufficientFunds: the coins are spent.
+    """
+    achievement = in_doubt(id)
+    achievement.needs_review = False
+    move(achievement, [Status.REVERSED], by=by, now=now, note=note)
+    purse = Purse({achievement.incentive_id})
+    purse.give_back(achievement)
+    purse.close()
+    return achievement
+
+
+def in_doubt(id: UUID) -> Achievement:
+    achievement = locked(id)
+    if not achievement.needs_review or achievement.status != Status.FULFILLED:
+        raise NothingToSettle()
+    return achievement
+
+
+@transaction.atomic
+def grant_capped(*, programme: Programme, by: str, now: datetime) -> int:
+    """Grant what was earned when nothing was left, the earliest first; how many there was for."""
+    waiting = list(
+        Achievement.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("incentive", "rule")
+        .filter(incentive__programme=programme, status=Status.CAPPED, needs_review=False)
+        .order_by("achieved_at", "pk")
+    )
+    purse = Purse({each.incentive_id for each in waiting})
+    granted = [each for each in waiting if purse.take(each, each.rule.max_awards)]
+    purse.close()
+    changes = []
+    for each in granted:
+        each.granted_at = now
+        changes += [step(each, status, by=by, now=now) for status in first_steps(each)]
+    write(granted)
+    record(changes)
+    return len(granted)
+
+
+def discrepancies() -> Iterator[str]:
+    """Coins not paid, paid twice or paid wrongly; a line each, naming the account."""
+    due = Achievement.objects.filter(coins__gt=0, status=Status.FULFILLED)
+    owed = {str(id): each for id, *each in due.values_list("pk", "user_id", "coins")}
+    paid: dict[tuple[str, str], int] = defaultdict(int)
+    for payment in wallet.services.payments(owner=OWNER, kind=REWARD):
+        paid[payment.reference, payment.user_id] += payment.amount
+    for reference, (user_id, coins) in owed.items():
+        got = paid.pop((reference, user_id), 0)
+        if got != coins:
+            yield f"account {user_id}: {got} of {coins} coins of achievement {reference} were paid"
+    for (reference, user_id), got in paid.items():
+        if got:
+            yield f"account {user_id}: {got} coins of achievement {reference} were not earned"

@@ -1,11 +1,13 @@
 """What is heard of other apps: a completed quiz is an event like any other."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
-from incentives import log
+import wallet.services
+from incentives import achievements, log
 from incentives.catalogue import QUIZ_COMPLETED, catalogue
 from incentives.models import EventType
 from quizzes.signals import quiz_completed
@@ -27,3 +29,8 @@ def record_quiz(attempt: Any, **kwargs: Any) -> None:
         ),
     )
     log.record(owner="quizzes", reports=[report])
+
+
+@receiver(wallet.services.verifying, dispatch_uid="incentives.verify_coins")
+def verify_coins(**kwargs: Any) -> Iterator[str]:
+    return achievements.discrepancies()

@@ -109,6 +109,8 @@ class AchievementChange(models.Model):
     )
     version = models.PositiveIntegerField()
     status = models.CharField(max_length=15, choices=Achievement.Status.choices)
+    # What this step posted to the member's wallet.
+    coins = models.IntegerField(default=0, db_default=0)
     at = models.DateTimeField(db_default=Now())
     # `rules`, `member`, `partner:<slug>` or `staff:<name>`.
     by = models.CharField(max_length=200)

@@ -136,6 +136,9 @@ def at(text, kind="a", zone="", number=0):
     return Happening(datetime.fromisoformat(text), number, kind, zone, {})
 
 
+NEW_YORK = "America/New_York"
+
+
 @pytest.mark.parametrize(
     ("zone", "texts", "days"),
     [

@@ -36,8 +36,7 @@ def employer(slug: str = "acme", zone: str = "America/New_York") -> Employer:
 def programme(slug: str = "healthy-start", **changes: Any) -> Programme:
     said = {"name": slug, "starts_on": FIRST, "ends_on": date(2027, 12, 31), **changes}
     said.setdefault("employer", employer())
-    made = Programme.objects.create(slug=slug, **said)
-    return made
+    return Programme.objects.create(slug=slug, **said)
 
 
 def offer(
