@@ -30,6 +30,7 @@ CHANGING = [
     "granted_at",
     "consent",
     "needs_review",
+    "is_kept",
     "reward",
     "reward_code",
     "coins",
@@ -184,7 +185,7 @@ def fulfil(*, id: UUID, is_fulfilled: bool, by: str, now: datetime, note: str = 
 def keep(*, id: UUID, by: str, note: str, now: datetime) -> Achievement:
     """Staff let the member have what the log no longer says. Raises NothingToSettle."""
     achievement = in_doubt(id)
-    achievement.needs_review = False
+    achievement.needs_review, achievement.is_kept = False, True
     move(achievement, [achievement.status], by=by, now=now, note=note)
     return achievement
 
@@ -235,7 +236,10 @@ def grant_capped(*, programme: Programme, by: str, now: datetime) -> int:
 def discrepancies() -> Iterator[str]:
     """Coins not paid, paid twice or paid wrongly; a line each, naming the account."""
     due = Achievement.objects.filter(coins__gt=0, status=Status.FULFILLED)
-    owed = {str(id): each for id, *each in due.values_list("pk", "user_id", "coins")}
+    owed = {
+        str(id): (user_id, coins)
+        for id, user_id, coins in due.values_list("pk", "user_id", "coins")
+    }
     paid: dict[tuple[str, str], int] = defaultdict(int)
     for payment in wallet.services.payments(owner=OWNER, kind=REWARD):
         paid[payment.reference, payment.user_id] += payment.amount

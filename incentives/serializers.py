@@ -132,7 +132,7 @@ class Retracted(serializers.Serializer[Any]):
     id = serializers.CharField()
 
 
-class ProgressSerializer(serializers.Serializer[Any]):
+class MemberProgressSerializer(serializers.Serializer[Any]):
     programme = serializers.CharField()
     incentive = serializers.CharField()
     structure = serializers.CharField()
@@ -166,7 +166,7 @@ class AchievementSerializer(serializers.Serializer[Any]):
     reward = serializers.CharField()
     achieved_at = serializers.DateTimeField()
     granted_at = serializers.DateTimeField()
-    status = serializers.ChoiceField(choices=SHOWN)
+    status = serializers.CharField(help_text=", ".join(SHOWN))
     why = serializers.SerializerMethodField()
 
     @extend_schema_field(WhySerializer)

@@ -94,8 +94,8 @@ class Settlement:
     def confirm(self, achievement: Achievement, rule: Rule, occurrence: Occurrence) -> None:
         """It is held and earned; perhaps on other days, or again."""
         if achievement.status in (Status.FULFILLED, Status.REJECTED):
-            if achievement.needs_review:
-                achievement.needs_review = False
+            if not achievement.is_standing:
+                achievement.needs_review = achievement.is_kept = False
                 self.note(achievement, "The log says again that it was earned.")
             return
         is_other = describe(achievement, rule, occurrence)
@@ -110,7 +110,7 @@ class Settlement:
         if achievement.status in OPEN:
             self.step(achievement, Status.REVERSED, "The log no longer says so.")
             self.given_back.append(achievement)
-        elif achievement.status in UNDECIDED and not achievement.needs_review:
+        elif achievement.status in UNDECIDED and achievement.is_standing:
             achievement.needs_review = True
             self.note(achievement, "The log no longer says so.")
 
@@ -171,8 +171,8 @@ def describe(achievement: Achievement, rule: Rule, occurrence: Occurrence) -> bo
     return is_news
 
 
-def held_by(places: Collection[Place]) -> dict[Place, list[Achievement]]:
-    """Achievements by user and incentive in the order of ordinals, locked."""
+def held_by(places: Collection[Place], *, is_locked: bool = True) -> dict[Place, list[Achievement]]:
+    """Achievements by user and incentive in the order of ordinals, locked for a change."""
     held: dict[Place, list[Achievement]] = {place: [] for place in places}
     if places:
         found = (
@@ -180,10 +180,11 @@ def held_by(places: Collection[Place]) -> dict[Place, list[Achievement]]:
                 user_id__in={user_id for user_id, _ in places},
                 incentive__in={incentive for _, incentive in places},
             )
-            .select_for_update(of=("self",), no_key=True)
             .select_related("incentive")
             .order_by("user_id", "incentive", "ordinal")
         )
+        if is_locked:
+            found = found.select_for_update(of=("self",), no_key=True)
         for each in found:
             if (each.user_id, each.incentive_id) in held:
                 held[each.user_id, each.incentive_id].append(each)

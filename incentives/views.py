@@ -21,8 +21,8 @@ from incentives.serializers import (
     Accepted,
     AchievementSerializer,
     ConsentSerializer,
+    MemberProgressSerializer,
     NewEvent,
-    ProgressSerializer,
     Retracted,
     read_reports,
 )
@@ -43,6 +43,7 @@ class EventViewSet(viewsets.ViewSet):
             component_name="NewEvents",
             serializers=[NewEvent, NewEvent(many=True)],
             resource_type_field_name=None,
+            many=False,
         ),
         responses={202: Accepted},
     )
@@ -70,7 +71,7 @@ class EventViewSet(viewsets.ViewSet):
 class ProgressViewSet(viewsets.ViewSet):
     authentication_classes = [GatewayUser]
 
-    @extend_schema(responses=ProgressSerializer(many=True))
+    @extend_schema(responses=MemberProgressSerializer(many=True))
     def list(self, request: Request) -> Response:
         """How far the caller is, every accepted event included."""
         return Response(progress_of(cast("EndUser", request.user).id))

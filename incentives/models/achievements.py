@@ -52,6 +52,8 @@ class Achievement(models.Model):
     consent = models.BooleanField(null=True)
     # The log no longer says so, but it cannot be taken back without a person's decision.
     needs_review = models.BooleanField(default=False, db_default=False)
+    # Somebody decided that the member keeps it nevertheless.
+    is_kept = models.BooleanField(default=False, db_default=False)
     # As the rule said when it was granted.
     reward = models.CharField(max_length=200)
     reward_code = models.CharField(max_length=40, blank=True, default="")
@@ -97,8 +99,8 @@ class Achievement(models.Model):
 
     @property
     def is_standing(self) -> bool:
-        """Nothing about it was ever doubted."""
-        return self.status != self.Status.REVERSED and not self.needs_review
+        """The log says so, as far as anybody knows."""
+        return self.status != self.Status.REVERSED and not self.needs_review and not self.is_kept
 
 
 class AchievementChange(models.Model):

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.utils import timezone
@@ -217,8 +218,8 @@ def test_reporting_500_takes_as_many_statements_as_reporting_2(report, django_as
 @pytest.mark.django_db(transaction=True)
 def test_of_one_id_at_once_one_is_stored(report, service_of):
     clients = [service_of("tests", "incentives.write") for _ in range(8)]
-    answers = at_once([lambda each=each: report(event(), each).json() for each in clients])
-    assert sorted(each["accepted"] for each in answers) == [0] * 7 + [1]
+    answers = at_once([partial(report, event(), each) for each in clients])
+    assert sorted(each.json()["accepted"] for each in answers) == [0] * 7 + [1]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -227,12 +228,9 @@ def test_lists_in_any_order_at_once_are_stored_once(report, service_of):
     many = [event(id=f"e{number:03}") for number in range(60)]
     orders = [many if number % 2 else many[::-1] for number in range(6)]
     answers = at_once(
-        [
-            lambda client=client, order=order: report(order, client).json()
-            for client, order in zip(clients, orders, strict=True)
-        ]
+        [partial(report, order, client) for client, order in zip(clients, orders, strict=True)]
     )
-    assert sum(each["accepted"] for each in answers) == 60
+    assert sum(each.json()["accepted"] for each in answers) == 60
     assert Event.objects.count() == Waiting.objects.count() == 60
 
 

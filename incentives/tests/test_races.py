@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -35,7 +36,7 @@ def once():
 def test_fifty_events_of_one_member_at_once_are_all_counted():
     offer(repeat="every")
     member(ALICE)
-    done = at_once([lambda day=day: happened(ALICE, noon(day)) for day in range(1, 51)])
+    done = at_once([partial(happened, ALICE, noon(day)) for day in range(1, 51)])
     assert len(set(done)) == 50
     at_once([once] * 4)
     work()
@@ -65,7 +66,7 @@ def test_workers_meanwhile_neither_lose_nor_repeat_anything():
             report(user_id)
 
     def finish():
-        answers = at_once([lambda part=part: report_all(people[part::4]) for part in range(4)])
+        answers = at_once([partial(report_all, people[part::4]) for part in range(4)])
         is_over.set()
         return answers
 
@@ -110,7 +111,7 @@ def test_a_retraction_while_the_event_is_evaluated_is_not_lost():
     member(ALICE)
     for number in range(15):
         id = happened(ALICE, noon(number + 1), "checkup_completed")
-        at_once([once, lambda id=id: retracted(id)])
+        at_once([once, partial(retracted, id)])
     work()
     assert Event.objects.filter(retracted_at=None).count() == 0
     assert all(each.status == "reversed" for each in awards(ALICE))

@@ -75,7 +75,7 @@ def test_a_reversal_gives_its_cost_back():
     assert Programme.objects.get().spent == 0
     logged(ALICE, [6])
     work()
-    assert (awards(ALICE)[0].status, Programme.objects.get().spent) == ("granted", 45)
+    assert (awards(ALICE)[0].status, int(Programme.objects.get().spent)) == ("granted", 45)
 
 
 def test_what_comes_again_finds_the_budget_gone():
