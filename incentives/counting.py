@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from incentives.days import local_day
-from incentives.structures import Block, Fact, State
+from incentives.structures import Block, Fact, State, TooLate
 
 
 class Happening(NamedTuple):
@@ -142,7 +142,9 @@ def advance(
 
 
 class Odd(Exception):
-    """An event from before what was already achieved: what it changes, only the log tells."""
+    """What an event changes, only the log can tell: it is from before what was achieved already,
+    or achieves something of which the standing keeps no days any more.
+    """
 
 
 def fold(
@@ -160,14 +162,19 @@ def fold(
         if fact is None:
             continue
         state = standing.state if standing else structure.empty()
-        if not structure.add(state, fact):
-            continue
+        try:
+            if not structure.add(state, fact):
+                continue
+        except TooLate:
+            raise Odd from None
         reached = structure.reached(state)
         if standing is None:
             standing = Standing(version, state, 0, fact.at, fact.at, fact.day)
         elif reached and not is_all and fact.at <= standing.latest_at:
             raise Odd
-        if reached > standing.reached:
+        if reached > standing.reached and (is_all or may_be_awarded(standing)):
+            if structure.is_trimmed(state):
+                raise Odd
             days = tuple(date.fromordinal(each) for each in sorted(structure.basis(state)))
             standing.occurrences += [Occurrence(fact.at, fact.day, days)] * min(
                 reached - standing.reached, version.max_per_member
@@ -176,7 +183,15 @@ def fold(
         standing.first_at = min(standing.first_at, fact.at)
         standing.latest_at = max(standing.latest_at, fact.at)
         standing.last_counted_on = max(standing.last_counted_on, fact.day)
+    if standing:
+        structure.trim(standing.state)
     return standing
+
+
+def may_be_awarded(standing: Standing) -> bool:
+    """Whether a further occurrence could be one award more."""
+    version = standing.version
+    return version.cool_down_days > 0 or standing.reached < version.max_per_member
 
 
 def awarded(

@@ -29,8 +29,8 @@ def add_day(runs: Runs, day: int) -> bool:
     return True
 
 
-def count(runs: Runs) -> int:
-    return sum(last - first + 1 for first, last in runs)
+def length(run: list[int]) -> int:
+    return run[1] - run[0] + 1
 
 
 def each_day(runs: Runs) -> Iterator[int]:

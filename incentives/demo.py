@@ -34,6 +34,8 @@ INCENTIVES = [
 
 
 def load() -> bool:
+    if Programme.objects.filter(slug="healthy-start").exists():
+        return False
     now = timezone.now()
     year = timedelta(days=365)
     employer, _ = Employer.objects.get_or_create(

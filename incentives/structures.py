@@ -2,7 +2,9 @@
 
 A structure is one class: what it needs as fields, an empty state, what a fact adds to it, and what
 the state amounts to. States are plain JSON in which facts commute: in whatever order they come,
-the same facts make the same state. `docs/incentives.md` shows how to add one.
+the same facts make the same state. A state that would grow with its history is trimmed to the
+latest days; what is older can still be told from the log. `docs/incentives.md` shows how to add
+one.
 """
 
 from bisect import bisect_left
@@ -14,9 +16,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
-from incentives.days import add_day, count, each_day
+from incentives.days import add_day, each_day, length
 
 MOST_PARTS, MOST_BLOCKS = 10, 20
+# A trimmed state keeps the days that are not further than this from its latest one.
+KEPT_DAYS = 60
 # Values are added up in millionths, as integers: exact, and the same in any order.
 MILLION = 10**6
 LARGEST_VALUE = 10**12
@@ -34,6 +38,10 @@ class Fact(NamedTuple):
     day: date
     at: datetime
     data: Mapping[str, Any]
+
+
+class TooLate(Exception):
+    """The fact is from a time that the state was trimmed of: only the log can tell."""
 
 
 class Block(BaseModel):
@@ -61,8 +69,17 @@ class Block(BaseModel):
         raise NotImplementedError
 
     def add(self, state: State, fact: Fact) -> bool:
-        """Change the state by a fact, whatever its place in time; False if it does not count."""
+        """Change the state by a fact, whatever its place in time; False if it does not count.
+
+        Raises TooLate.
+        """
         raise NotImplementedError
+
+    def trim(self, state: State) -> None:
+        """Forget what is long past, if the state grows with it."""
+
+    def is_trimmed(self, state: State) -> bool:
+        return False
 
     def reached(self, state: State) -> int:
         """How often it is achieved; a further fact never makes it less."""
@@ -73,7 +90,10 @@ class Block(BaseModel):
         raise NotImplementedError
 
     def basis(self, state: State) -> set[int]:
-        """The days (ordinals) that the latest achievement stands on, when facts came in order."""
+        """The days (ordinals) that the latest achievement stands on.
+
+        Asked of a state that was never trimmed, as soon as facts in the order of time achieve it.
+        """
         raise NotImplementedError
 
     def sentence(self, labels: Mapping[str, str]) -> str:
@@ -137,7 +157,47 @@ class Single(EventBlock):
         return f"{self.subject(labels)} happens"
 
 
-class ConsecutiveDays(EventBlock):
+class RunsBlock(EventBlock):
+    """A structure over the days on which events happen, kept as runs of days."""
+
+    def empty(self) -> State:
+        """`past`: what the runs trimmed off amount to; they end with the day `until`."""
+        return {"past": 0, "until": 0, "runs": []}
+
+    def add(self, state: State, fact: Fact) -> bool:
+        value = self.value(fact) if self.takes(fact) else 0
+        if not value:
+            return False
+        day = fact.day.toordinal()
+        if day <= state["until"] + 1:
+            raise TooLate
+        add_day(state["runs"], day)
+        return True
+
+    def value(self, fact: Fact) -> int:
+        """0 if the fact does not count."""
+        return 1
+
+    def trim(self, state: State) -> None:
+        runs = state["runs"]
+        while runs and runs[0][1] < runs[-1][1] - KEPT_DAYS:
+            first, last = runs.pop(0)
+            state["past"] += self.worth(last - first + 1)
+            state["until"] = last
+
+    def is_trimmed(self, state: State) -> bool:
+        return bool(state["until"])
+
+    def worth(self, days: int) -> int:
+        """What a run of so many days amounts to."""
+        return days
+
+    def total(self, state: State) -> int:
+        recent = sum(self.worth(last - first + 1) for first, last in state["runs"])
+        return int(state["past"]) + recent
+
+
+class ConsecutiveDays(RunsBlock):
     """A longer run is achieved once for each full length, without overlap."""
 
     structure: Literal["consecutive_days"]
@@ -151,28 +211,25 @@ class ConsecutiveDays(EventBlock):
     def unit(self) -> str:
         return "days"
 
-    def empty(self) -> State:
-        return []
-
-    def add(self, state: State, fact: Fact) -> bool:
-        return self.takes(fact) and (add_day(state, fact.day.toordinal()) or True)
+    def worth(self, days: int) -> int:
+        return days // self.days
 
     def reached(self, state: State) -> int:
-        return sum((last - first + 1) // self.days for first, last in state)
+        return self.total(state)
 
     def current(self, state: State) -> int:
-        return state[-1][1] - state[-1][0] + 1 if state else 0
+        return state["runs"][-1][1] - state["runs"][-1][0] + 1 if state["runs"] else 0
 
     def basis(self, state: State) -> set[int]:
-        first, last = next(run for run in reversed(state) if run[1] - run[0] + 1 >= self.days)
-        end = first + (last - first + 1) // self.days * self.days
+        first, last = next(run for run in reversed(state["runs"]) if self.worth(length(run)))
+        end = first + self.worth(last - first + 1) * self.days
         return set(range(end - self.days, end))
 
     def sentence(self, labels: Mapping[str, str]) -> str:
         return f"{self.subject(labels)} happens on {self.days:,} days in a row"
 
 
-class DistinctDays(EventBlock):
+class DistinctDays(RunsBlock):
     structure: Literal["distinct_days"]
     days: Days
 
@@ -184,21 +241,15 @@ class DistinctDays(EventBlock):
     def unit(self) -> str:
         return "days"
 
-    def empty(self) -> State:
-        return []
-
-    def add(self, state: State, fact: Fact) -> bool:
-        return self.takes(fact) and (add_day(state, fact.day.toordinal()) or True)
-
     def reached(self, state: State) -> int:
-        return count(state) // self.days
+        return self.total(state) // self.days
 
     def current(self, state: State) -> int:
-        return count(state)
+        return self.total(state)
 
     def basis(self, state: State) -> set[int]:
         end = self.reached(state) * self.days
-        return set(list(each_day(state))[end - self.days : end])
+        return set(list(each_day(state["runs"]))[end - self.days : end])
 
     def sentence(self, labels: Mapping[str, str]) -> str:
         return f"{self.subject(labels)} happens on {self.days:,} different days"
@@ -220,19 +271,34 @@ class TimesInWindow(EventBlock):
         return "times"
 
     def empty(self) -> State:
-        return []
+        """`days`: how many on which day; `past` and `open`: what the walk up to `until` left."""
+        return {"past": 0, "until": 0, "open": [], "days": []}
 
     def add(self, state: State, fact: Fact) -> bool:
-        """The state: [day, how many on it], in the order of days."""
         if not self.takes(fact):
             return False
-        day = fact.day.toordinal()
-        place = bisect_left(state, day, key=lambda each: each[0])
-        if place < len(state) and state[place][0] == day:
-            state[place][1] += 1
+        day, days = fact.day.toordinal(), state["days"]
+        if day <= state["until"]:
+            raise TooLate
+        place = bisect_left(days, day, key=lambda each: each[0])
+        if place < len(days) and days[place][0] == day:
+            days[place][1] += 1
         else:
-            state.insert(place, [day, 1])
+            days.insert(place, [day, 1])
         return True
+
+    def trim(self, state: State) -> None:
+        days = state["days"]
+        old = bisect_left(days, days[-1][0] - KEPT_DAYS, key=lambda each: each[0]) if days else 0
+        if old:
+            recent = days[old:]
+            del days[old:]
+            until = days[-1][0]
+            past, still_open, _ = self.walk(state)
+            state |= {"past": past, "until": until, "open": list(still_open), "days": recent}
+
+    def is_trimmed(self, state: State) -> bool:
+        return bool(state["until"])
 
     def reached(self, state: State) -> int:
         return self.walk(state)[0]
@@ -248,26 +314,27 @@ class TimesInWindow(EventBlock):
 
         Taking each as early as it is complete makes the most of them that do not share an event.
         """
-        reached, open_days, held, latest = 0, deque[list[int]](), 0, set[int]()
-        for day, times in state:
-            while open_days and open_days[0][0] <= day - self.window:
-                held -= open_days.popleft()[1]
+        reached, still_open = state["past"], deque[list[int]](state["open"])
+        held, latest = sum(times for _, times in still_open), set[int]()
+        for day, times in state["days"]:
+            while still_open and still_open[0][0] <= day - self.window:
+                held -= still_open.popleft()[1]
             while held + times >= self.times:
                 reached += 1
-                latest = {each for each, _ in open_days} | {day}
+                latest = {each for each, _ in still_open} | {day}
                 times -= self.times - held
-                open_days.clear()
+                still_open.clear()
                 held = 0
             if times:
-                open_days.append([day, times])
+                still_open.append([day, times])
                 held += times
-        return reached, open_days, latest
+        return reached, still_open, latest
 
     def sentence(self, labels: Mapping[str, str]) -> str:
         return f"{self.subject(labels)} happens {self.times:,} times within {self.window:,} days"
 
 
-class Sum(EventBlock):
+class Sum(RunsBlock):
     """Each time the total passes the threshold once more, it is achieved once more."""
 
     structure: Literal["sum"]
@@ -283,15 +350,15 @@ class Sum(EventBlock):
         return self.field
 
     def empty(self) -> State:
-        return {"millionths": 0, "days": []}
+        return {"millionths": 0, **super().empty()}
 
     def add(self, state: State, fact: Fact) -> bool:
-        millionths = millionths_of(fact.data.get(self.field)) if self.takes(fact) else 0
-        if millionths <= 0:
-            return False
-        state["millionths"] += millionths
-        add_day(state["days"], fact.day.toordinal())
-        return True
+        is_counted = super().add(state, fact)
+        state["millionths"] += self.value(fact) if is_counted else 0
+        return is_counted
+
+    def value(self, fact: Fact) -> int:
+        return max(millionths_of(fact.data.get(self.field)), 0)
 
     def reached(self, state: State) -> int:
         return int(state["millionths"] // (self.threshold * MILLION))
@@ -300,7 +367,7 @@ class Sum(EventBlock):
         return int(state["millionths"] // MILLION)
 
     def basis(self, state: State) -> set[int]:
-        return set(each_day(state["days"]))
+        return set(each_day(state["runs"]))
 
     def sentence(self, labels: Mapping[str, str]) -> str:
         return f"the {self.field} of {self.subject(labels)} add up to {self.threshold:,}"
@@ -339,6 +406,13 @@ class Parts(Block):
     def add(self, state: State, fact: Fact) -> bool:
         # Not `any`, which would stop at the first: every part must see the fact.
         return sum(part.add(own, fact) for part, own in zip(self.parts, state, strict=True)) > 0
+
+    def trim(self, state: State) -> None:
+        for part, own in zip(self.parts, state, strict=True):
+            part.trim(own)
+
+    def is_trimmed(self, state: State) -> bool:
+        return any(part.is_trimmed(own) for part, own in zip(self.parts, state, strict=True))
 
     def each_reached(self, state: State) -> list[int]:
         return [part.reached(own) for part, own in zip(self.parts, state, strict=True)]

@@ -6,7 +6,7 @@ from django.db.models import F, Func
 from django.db.models.functions import Now
 
 # Members are spread over this many shards; one worker at a time evaluates a shard.
-SHARDS = 32
+SHARDS = 16
 
 
 class Event(models.Model):

@@ -1,6 +1,8 @@
 """One event at a time and all anew end in the same standing; and what counts at all."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -89,7 +91,41 @@ def test_however_events_arrive_the_standing_is_that_of_the_log(spec, happenings,
     offer = offer_of(spec)
     shuffled = data.draw(st.permutations(happenings))
     sizes = iter(lambda: data.draw(st.integers(1, 4)), None)
-    assert said(arrive(offer, shuffled, sizes)) == said(recount(offer, happenings, ALWAYS))
+    # Standings are trimmed a little, a lot, or not at all.
+    with patch("incentives.structures.KEPT_DAYS", data.draw(st.sampled_from([1, 4, 60]))):
+        assert said(arrive(offer, shuffled, sizes)) == said(recount(offer, happenings, ALWAYS))
+
+
+@settings(max_examples=300, deadline=None)
+@given(STRUCTURES, HAPPENINGS)
+def test_a_trimmed_state_amounts_to_the_same(spec, happenings):
+    whole = recount(offer_of(spec), happenings, ALWAYS)
+    with patch("incentives.structures.KEPT_DAYS", 1):
+        trimmed = recount(offer_of(spec), happenings, ALWAYS)
+    if whole and trimmed:
+        structure = whole.version.structure
+        assert structure.reached(trimmed.state) == structure.reached(whole.state)
+        assert structure.current(trimmed.state) == structure.current(whole.state)
+        assert trimmed.occurrences == whole.occurrences
+    else:
+        assert whole is trimmed is None
+
+
+def test_a_state_does_not_grow_with_its_history():
+    sizes = []
+    for days in (100, 1000):
+        for spec in (
+            {"structure": "consecutive_days", "event": "a", "days": 5},
+            {"structure": "distinct_days", "event": "a", "days": 3000},
+            {"structure": "times_in_window", "event": "a", "times": 9, "window": 5},
+            {"structure": "sum", "event": "a", "field": "steps", "threshold": 10**9},
+        ):
+            logs = [
+                Happening(START + timedelta(days=2 * day), day, "a", "", {"steps": 1})
+                for day in range(days)
+            ]
+            sizes.append(len(json.dumps(recount(offer_of(spec), logs, ALWAYS).state)))
+    assert max(sizes[4:]) <= max(sizes[:4]) + 10
 
 
 @settings(max_examples=300, deadline=None)
