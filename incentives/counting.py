@@ -13,12 +13,14 @@ from incentives.structures import Block, Fact, State, TooLate
 
 
 class Happening(NamedTuple):
-    """An event of the log; in the order of time, ties by id."""
+    """An event of the log. They sort by time, and at one instant by what they are, not by which
+    came first.
+    """
 
     at: datetime
-    id: int
     type: str
     zone: str
+    id: int
     data: Mapping[str, Any]
 
 

@@ -86,7 +86,7 @@ def evaluate(*, shard: int, now: datetime, at_once: int = AT_ONCE) -> int:
         if event is None or is_retracted:
             news[user_id].is_everything = True
         else:
-            happening = Happening(at, event, kind, zone, log.read_data(data))
+            happening = Happening(at, kind, zone, event, log.read_data(data))
             news[user_id].happenings.append(happening)
     follow(news, now=now)
     return len(rows)

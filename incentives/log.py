@@ -127,7 +127,7 @@ def happenings(users: Collection[str], types: Collection[str]) -> dict[str, list
         with connection.cursor() as cursor:
             cursor.execute(READ, [list(users), list(types)])
             for user_id, at, event, kind, zone, data in cursor:
-                found[user_id].append(Happening(at, event, kind, zone, read_data(data)))
+                found[user_id].append(Happening(at, kind, zone, event, read_data(data)))
     return found
 
 

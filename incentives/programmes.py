@@ -127,3 +127,15 @@ def look_again_at_members(programme: Programme) -> None:
 def look_again_at(users: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(WAIT, [list(users)])
+
+
+@transaction.atomic
+def save_rule(rule: Rule) -> None:
+    """Save a draft; a new one takes the next number. Raises NotPublishable beside an open draft."""
+    Incentive.objects.select_for_update().get(pk=rule.incentive_id)
+    if rule.pk is None:
+        latest = Rule.objects.filter(incentive=rule.incentive_id).order_by("-number").first()
+        if latest is not None and not latest.is_published:
+            raise NotPublishable("This incentive has a draft already.")
+        rule.number = latest.number + 1 if latest else 1
+    rule.save()

@@ -50,7 +50,7 @@ class Snapshot:
                 elif id is None or second is not None:
                     found.is_everything = True
                 else:
-                    happening = Happening(first, id, type_, zone, log.read_data(content))
+                    happening = Happening(first, type_, zone, id, log.read_data(content))
                     found.waiting.append(happening)
         return found
 

@@ -55,7 +55,7 @@ HAPPENINGS = st.lists(
     max_size=25,
 ).map(
     lambda found: [
-        Happening(START + timedelta(minutes=minute), number, kind, zone, {"steps": steps})
+        Happening(START + timedelta(minutes=minute), kind, zone, number, {"steps": steps})
         for number, (minute, kind, zone, steps) in enumerate(found)
     ]
 )
@@ -121,7 +121,7 @@ def test_a_state_does_not_grow_with_its_history():
             {"structure": "sum", "event": "a", "field": "steps", "threshold": 10**9},
         ):
             logs = [
-                Happening(START + timedelta(days=2 * day), day, "a", "", {"steps": 1})
+                Happening(START + timedelta(days=2 * day), "a", "", day, {"steps": 1})
                 for day in range(days)
             ]
             sizes.append(len(json.dumps(recount(offer_of(spec), logs, ALWAYS).state)))
@@ -169,7 +169,7 @@ STREAK = {"structure": "consecutive_days", "event": "a", "days": 5}
 
 
 def at(text, kind="a", zone="", number=0):
-    return Happening(datetime.fromisoformat(text), number, kind, zone, {})
+    return Happening(datetime.fromisoformat(text), kind, zone, number, {})
 
 
 NEW_YORK = "America/New_York"

@@ -383,7 +383,7 @@ def many_offers():
             version(incentive, {**STREAK, "days": 3}, now=noon(4) - timedelta(hours=16))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(EVENTS, st.randoms(use_true_random=False), st.sampled_from([1, 3, 60]))
 def test_any_order_with_retractions_ends_as_the_log_in_order(many_offers, events, order, kept):
     with patch("incentives.structures.KEPT_DAYS", kept):
