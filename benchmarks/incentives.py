@@ -154,7 +154,9 @@ def evaluated(employer: Employer, is_shuffled: bool = False) -> float:
 
 def one_more_day(employer: Employer, days: int, every: int) -> float:
     users = newcomers(employer, int(200 * SCALE))
-    report([(user_id, START + timedelta(days=every * day)) for day in range(days) for user_id in users])
+    report(
+        [(user_id, START + timedelta(days=every * day)) for day in range(days) for user_id in users]
+    )
     drain()
     report([(user_id, START + timedelta(days=every * days)) for user_id in users])
     return len(users) / drain()

@@ -78,9 +78,7 @@ class Member:
 
 def test_wherever_a_worker_dies_an_award_is_whole_and_happens_once(tmp_path: Path) -> None:
     with Database("worker_crashes").existing() as database:
-        service = Service(
-            tmp_path / "web", {"DATABASE_URL": database.url, "WORKER_HEARTBEAT": "1"}
-        )
+        service = Service(tmp_path / "web", {"DATABASE_URL": database.url, "WORKER_HEARTBEAT": "1"})
         expect_success(service.manage("migrate", "--verbosity=0"))
         points = ["take", *STEPS, "commit"]
         file = tmp_path / "members.csv"

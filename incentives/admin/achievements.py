@@ -34,6 +34,7 @@ class ChangeInline(LookOnly, TabularInline):  # type: ignore[misc]
     readonly_fields = fields
     ordering = ["version"]
     verbose_name_plural = "history"
+    hide_title = True
 
 
 @admin.register(Achievement)

@@ -30,6 +30,7 @@ class IncentiveInline(TabularInline):  # type: ignore[misc]
     prepopulated_fields = {"slug": ["name"]}
     show_change_link = True
     extra = 0
+    hide_title = True
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -209,6 +210,7 @@ class RuleInline(LookOnly, TabularInline):  # type: ignore[misc]
     fields = ["version", "in_words", "published_at"]
     readonly_fields = fields
     ordering = ["-number"]
+    hide_title = True
     verbose_name_plural = "versions of the rule"
 
     @admin.display(description="Version")

@@ -66,12 +66,14 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     where = forms.JSONField(
         label="Only where",
         required=False,
+        initial=dict,
         widget=UnfoldAdminTextInputWidget,
         help_text='What the event\'s data must say, such as {"quiz": "stock-basics"}.',
     )
     combined = forms.JSONField(
         label="Combination",
         required=False,
+        initial=dict,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 8}),
         help_text="Only for “several”: a structure with parts, as in docs/incentives.md.",
     )
@@ -126,7 +128,7 @@ def said_by(structure: Any) -> dict[str, Any]:
     kind = structure.get("structure")
     if kind not in dict(MENU) or "parts" in structure:
         return {"menu": COMBINED, "combined": structure}
-    return {
+    said = {
         "menu": kind,
         "event": structure.get("event"),
         "number": structure.get(NUMBER.get(kind, "")),
@@ -134,6 +136,7 @@ def said_by(structure: Any) -> dict[str, Any]:
         "field": structure.get("field"),
         "where": structure.get("where"),
     }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 @admin.register(Rule)

@@ -2,6 +2,7 @@
 
 import pgtrigger
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
@@ -104,6 +105,14 @@ class Incentive(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    def clean(self) -> None:
+        if self.pk and not self.is_sensitive:
+            stored = type(self).objects.filter(pk=self.pk, is_sensitive=True)
+            if stored.exists():
+                raise ValidationError(
+                    {"is_sensitive": "What was sensitive stays so: members were promised that."}
+                )
 
 
 class Rule(models.Model):

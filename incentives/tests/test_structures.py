@@ -2,15 +2,19 @@
 
 import json
 import random
+from bisect import insort
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
+from pathlib import Path
 
 import pytest
+from django.conf import settings as settings_of_django
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from incentives import structures
 from incentives.structures import Fact, read_structure
 
 DAY = date(2026, 1, 1)
@@ -286,3 +290,20 @@ def test_the_sentence_says_it_all():
         "“activity tracked” happens 3 times within 30 days; "
         "the steps of “activity tracked” add up to 10,000"
     )
+
+
+def test_the_example_in_the_docs_is_a_structure():
+    text = Path(settings_of_django.BASE_DIR, "docs/incentives.md").read_text()
+    example = text.partition("```python\n")[2].partition("```")[0]
+    names = {**vars(structures), "insort": insort}
+    exec(example, names)  # noqa: S102
+    spec = {"structure": "weekends", "event": "a", "weekends": 2}
+    weekends = names["Weekends"].model_validate(spec)
+    # The first of January 2026 is a Thursday.
+    days = [date(2026, 1, day) for day in (1, 3, 4, 9, 11, 18)]
+    facts = [Fact("a", day, START, {}) for day in days]
+    state = state_of(weekends, facts)
+    assert state == state_of(weekends, facts[::-1])
+    assert (weekends.reached(state), weekends.current(state)) == (1, 3)
+    assert weekends.basis(state) == {date(2026, 1, day).toordinal() for day in (3, 10)}
+    assert weekends.sentence({}) == "“a” happens on 2 weekends"
