@@ -154,9 +154,8 @@ def evaluated(employer: Employer, is_shuffled: bool = False) -> float:
 
 def one_more_day(employer: Employer, days: int, every: int) -> float:
     users = newcomers(employer, int(200 * SCALE))
-    report(
-        [(user_id, START + timedelta(days=every * day)) for day in range(days) for user_id in users]
-    )
+    history = [START + timedelta(days=every * day) for day in range(days)]
+    report([(user_id, at) for at in history for user_id in users])
     drain()
     report([(user_id, START + timedelta(days=every * days)) for user_id in users])
     return len(users) / drain()

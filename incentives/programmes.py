@@ -133,7 +133,7 @@ def look_again_at(users: Any) -> None:
 def save_rule(rule: Rule) -> None:
     """Save a draft; a new one takes the next number. Raises NotPublishable beside an open draft."""
     Incentive.objects.select_for_update().get(pk=rule.incentive_id)
-    if rule.pk is None:
+    if rule._state.adding:
         latest = Rule.objects.filter(incentive=rule.incentive_id).order_by("-number").first()
         if latest is not None and not latest.is_published:
             raise NotPublishable("This incentive has a draft already.")

@@ -87,7 +87,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         types = EventType.objects.values_list("slug", "label")
         self.fields["event"].choices = [("", "—"), *types]  # type: ignore[attr-defined]
         if self.instance.pk:
-            self.initial |= said_by(self.instance.structure)
+            self.initial.update(said_by(self.instance.structure))
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or self.cleaned_data
@@ -102,6 +102,9 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
             except ValueError as error:
                 self.add_error(None, str(error))
             self.instance.structure = structure
+        incentive = said.get("incentive")
+        if incentive and incentive.rules.filter(published_at=None).exists():
+            self.add_error("incentive", "This incentive has a draft already: change that one.")
         if said.get("repeat") == Rule.Repeat.ONCE:
             said["max_per_member"] = 1
         return said

@@ -254,7 +254,7 @@ def test_members_and_their_progress_are_found_by_user(boss):
     assert len(boss.get(f"{ADMIN}eligibility/", {"q": BOB}).context["cl"].result_list) == 1
 
 
-@pytest.mark.parametrize("schema", ["[]", '{"type": 5}', '{"$ref": "http://example.org/"}', "{"])
+@pytest.mark.parametrize("schema", ["[1]", '{"type": 5}', '{"$ref": "http://example.org/"}', "{"])
 def test_a_schema_that_is_none_is_refused(boss, schema):
     kind = EventType.objects.get(slug="health_data_logged")
     said = {"label": "x", "sensitivity": "health", "data_schema": schema}
@@ -304,3 +304,11 @@ def test_after_a_top_up_staff_grant_what_was_capped(boss):
     (pillow,) = awards(ALICE)
     assert pillow.status == "granted"
     assert pillow.granted_at <= timezone.now()
+
+
+def test_an_incentive_has_one_draft_at_a_time(boss):
+    incentive = Incentive.objects.create(programme=programme(), slug="i", name="I")
+    for _ in range(2):
+        page = boss.post(f"{ADMIN}rule/add/", {**form(), "incentive": incentive.pk})
+    assert "has a draft already" in page.content.decode()
+    assert Rule.objects.count() == 1
