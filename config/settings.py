@@ -20,6 +20,7 @@ WEB_THREADS = env.int("WEB_THREADS", default=8)  # in each; every one keeps a da
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SECRET_KEY = env("SECRET_KEY", default="") or (development_secret_key(DATA_DIR) if DEBUG else "")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 GATEWAY_SECRET = env("GATEWAY_SECRET", default="")
 
 # Who answers
@@ -38,6 +39,8 @@ ECOMMERCE_TIMEOUT = env.float("ECOMMERCE_TIMEOUT", default=10.0)  # seconds, for
 BILLING_TIME_ZONE = env("BILLING_TIME_ZONE", default="UTC")
 # What `manage.py run` starts in place of other people's services that nobody named.
 STAND_INS = {} if ECOMMERCE_URL or not DEBUG else {"shop": "clubs.fake_shop.stand_in"}
+# Only where a partner's receiver is tried out on the same machine.
+WEBHOOKS_TO_LOOPBACK = env.bool("WEBHOOKS_TO_LOOPBACK", default=False)
 
 INSTALLED_APPS = [
     "unfold",
@@ -68,6 +71,8 @@ WORKER_HEARTBEAT = env.int("WORKER_HEARTBEAT", default=10)  # seconds, up to 30
 PROCRASTINATE_WORKER_DEFAULTS = {
     "update_heartbeat_interval": WORKER_HEARTBEAT,
     "stalled_worker_timeout": 3 * WORKER_HEARTBEAT,
+    # Several, so that what waits for a slow partner keeps nothing else waiting.
+    "concurrency": env.int("WORKER_THREADS", default=4),
 }
 
 MIDDLEWARE = [
@@ -181,7 +186,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": [],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"LanguageEnum": "quizzes.document.LANGUAGES"},
+    "ENUM_NAME_OVERRIDES": {
+        "LanguageEnum": "quizzes.document.LANGUAGES",
+        "AttemptStatusEnum": [("in_progress", "In Progress"), ("completed", "Completed")],
+        "ToldEnum": "incentives.partners.serializers.TOLD",
+        "FulfilmentEnum": "incentives.partners.serializers.ANSWERS",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "common.openapi.add_problems",
