@@ -8,5 +8,6 @@ class IncentivesConfig(AppConfig):
     def ready(self) -> None:
         from incentives import receivers, tasks  # noqa: F401  # connect themselves
         from incentives.catalogue import ensure_built_in
+        from incentives.partners import checks  # noqa: F401  # registers itself
 
         post_migrate.connect(ensure_built_in, sender=self, dispatch_uid="incentives.built_in")

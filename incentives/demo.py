@@ -5,6 +5,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from incentives.models import Employer, Incentive, Programme, Rule
+from incentives.partners import demo as partners
 from incentives.programmes import publish_programme, publish_rule
 
 INCENTIVES = [
@@ -56,4 +57,5 @@ def load() -> bool:
         )
         publish_rule(rule=rule, by=None, now=now)
     publish_programme(programme=programme, now=now)
+    partners.load()
     return True

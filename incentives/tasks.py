@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from procrastinate.contrib.django import app
 
 from incentives import evaluation
+from incentives.partners import tasks as partners_tasks  # noqa: F401  # they register themselves
 
 SECONDS_AT_A_TIME = 5.0
 

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from incentives.partners.views import PartnerAchievementViewSet
 from incentives.views import AchievementViewSet, EventViewSet, ProgressViewSet
 
 urlpatterns = [
@@ -11,4 +12,9 @@ urlpatterns = [
     path("progress/", ProgressViewSet.as_view({"get": "list"})),
     path("achievements/", AchievementViewSet.as_view({"get": "list"})),
     path("achievements/<uuid:id>/consent/", AchievementViewSet.as_view({"post": "consent"})),
+    path("partner/achievements/", PartnerAchievementViewSet.as_view({"get": "list"})),
+    path(
+        "partner/achievements/<uuid:id>/fulfilment/",
+        PartnerAchievementViewSet.as_view({"post": "fulfilment"}),
+    ),
 ]

@@ -9,6 +9,12 @@ from django.db.models.functions import Now
 
 from incentives.models.programmes import Incentive, Rule
 
+HAND_OVER = """
+INSERT INTO incentives_handover (achievement_id, programme_id)
+SELECT NEW.id, programme_id FROM incentives_incentive WHERE id = NEW.incentive_id;
+RETURN NULL;
+"""
+
 
 class AchievementQuerySet(models.QuerySet["Achievement"]):
     def of(self, user_id: str) -> "AchievementQuerySet":
@@ -91,6 +97,21 @@ class Achievement(models.Model):
                 name="keeps_its_place",
                 operation=pgtrigger.Update,
                 condition=pgtrigger.AnyChange("id", "incentive", "user_id", "ordinal"),
+            ),
+            # Whoever writes it, its partner hears of it: see incentives/partners/feed.py.
+            pgtrigger.Trigger(
+                name="hands_over",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                condition=~pgtrigger.Q(new__reward_code=""),
+                func=HAND_OVER,
+            ),
+            pgtrigger.Trigger(
+                name="hands_over_again",
+                when=pgtrigger.After,
+                operation=pgtrigger.UpdateOf("status", "version"),  # type: ignore[no-untyped-call]
+                condition=~pgtrigger.Q(old__reward_code="", new__reward_code=""),
+                func=HAND_OVER,
             ),
         ]
 

@@ -11,9 +11,8 @@ from django.db.models.functions import Now
 from incentives.models.people import Employer
 
 MOST_PER_MEMBER = 1000
-REWARD_CODE = RegexValidator(
-    r"^[A-Z0-9][A-Z0-9-]{3,39}\Z", "4 to 40 of A-Z, 0-9 and -, such as RW-7Q2K."
-)
+OPAQUE_CODE = r"^[A-Z0-9][A-Z0-9-]{3,39}\Z"
+REWARD_CODE = RegexValidator(OPAQUE_CODE, "4 to 40 of A-Z, 0-9 and -, such as RW-7Q2K.")
 
 
 class ProgrammeQuerySet(models.QuerySet["Programme"]):
@@ -193,6 +192,10 @@ class Rule(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(reward_code="") | Q(coins=0), name="incentives_rule_one_kind_of_reward"
+            ),
+            models.CheckConstraint(
+                condition=Q(reward_code="") | Q(reward_code__regex=OPAQUE_CODE),
+                name="incentives_rule_reward_code_opaque",
             ),
             models.CheckConstraint(condition=Q(cost__gte=0), name="incentives_rule_cost"),
             models.CheckConstraint(

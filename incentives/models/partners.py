@@ -1,0 +1,305 @@
+"""Outside partners: their members' pseudonyms, their feeds, and the webhooks that tell of them."""
+
+import secrets
+import uuid
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from incentives.models.achievements import Achievement
+from incentives.models.programmes import OPAQUE_CODE, Programme
+
+ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that are taken for another
+
+
+def new_reference() -> str:
+    return "P-" + "".join(secrets.choice(ALPHABET) for _ in range(10))
+
+
+class PartnerManager(models.Manager["Partner"]):
+    def get_by_natural_key(self, slug: str) -> "Partner":
+        return self.get(slug=slug)
+
+
+class Partner(models.Model):
+    """Whoever hands rewards out; it calls with API keys whose owner is its slug."""
+
+    slug = models.SlugField(
+        max_length=100, unique=True, help_text="The owner of its API keys, exactly."
+    )
+    name = models.CharField(max_length=200)
+    # Counts the feed's entries. The next number is given with this row locked until it is
+    # committed, so none is ever seen before a smaller one.
+    last_sequence = models.BigIntegerField(default=0, db_default=0, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = PartnerManager()
+
+    class Meta:
+        ordering = ["slug"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(last_sequence__gte=0), name="incentives_partner_sequence"
+            ),
+        ]
+        triggers = [
+            # Keys name it, and its partner has numbers from us.
+            pgtrigger.Protect(
+                name="keeps_its_name",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("slug"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+    def natural_key(self) -> tuple[str]:
+        return (self.slug,)
+
+
+class Partnership(models.Model):
+    """A programme's partner, for ever: what is told to one is never told to the next.
+
+    `reference` is what the partner knows the programme by; its slug may say what it is about.
+    """
+
+    programme = models.OneToOneField(Programme, models.PROTECT, related_name="partnership")
+    partner = models.ForeignKey(Partner, models.PROTECT, related_name="partnerships")
+    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["programme"]
+        triggers = [pgtrigger.Protect(name="stays", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"{self.programme} with {self.partner}"
+
+
+class PartnerMember(models.Model):
+    """The name that one partner knows a user by: random, so that nobody can work it out."""
+
+    partner = models.ForeignKey(Partner, models.PROTECT, related_name="members", db_index=False)
+    user_id = models.CharField(max_length=36)
+    pseudonym = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user_id", "partner"], name="incentives_partnermember_once"
+            ),
+        ]
+        triggers = [
+            # Erasing a person takes the user id out and leaves what the partner knows.
+            pgtrigger.Protect(
+                name="keeps_its_pseudonym",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("partner", "pseudonym"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pseudonym)
+
+
+class Handover(models.Model):
+    """An achievement that a partner may have to be told about; a trigger writes it.
+
+    What is not yet done and nothing else: rows vanish in the transaction that publishes them. Those
+    of a programme without a partner wait for one.
+    """
+
+    achievement = models.ForeignKey(
+        Achievement, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    programme = models.ForeignKey(
+        Programme, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    since = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["programme", "id"], name="incentives_handover_next")]
+
+    def __str__(self) -> str:
+        return str(self.achievement_id)
+
+
+class FeedEntry(models.Model):
+    """One line of a partner's feed; pull, webhooks and CSV all tell exactly this."""
+
+    class Status(models.TextChoices):
+        GRANTED = "granted", "Granted"
+        REVERSED = "reversed", "Reversed"
+
+    partner = models.ForeignKey(Partner, models.PROTECT, related_name="feed", db_index=False)
+    sequence = models.BigIntegerField()
+    achievement = models.ForeignKey(
+        Achievement, models.PROTECT, related_name="feed", db_index=False
+    )
+    version = models.PositiveIntegerField()
+    status = models.CharField(max_length=10, choices=Status.choices)
+    partnership = models.ForeignKey(Partnership, models.PROTECT, related_name="+", db_index=False)
+    member = models.ForeignKey(PartnerMember, models.PROTECT, related_name="+", db_index=False)
+    reward_code = models.CharField(max_length=40)
+    effective_on = models.DateField()
+    published_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "feed entries"
+        ordering = ["partner", "sequence"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["partner", "sequence"], name="incentives_feed_sequence_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["achievement", "version"], name="incentives_feed_version_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(sequence__gte=1, version__gte=1), name="incentives_feed_from_one"
+            ),
+            # What is told first is a grant, and then grant and reversal take turns.
+            models.CheckConstraint(
+                condition=Q(status="granted") | Q(version__gte=2),
+                name="incentives_feed_begins_with_grant",
+            ),
+            # Also what keeps a spreadsheet from taking it for a formula.
+            models.CheckConstraint(
+                condition=Q(reward_code__regex=OPAQUE_CODE),
+                name="incentives_feed_reward_code_opaque",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.partner_id} #{self.sequence}"
+
+
+class WebhookEndpoint(models.Model):
+    """Where a partner wants to be told at once."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active", "Active"
+        # What there is to tell is kept, until somebody switches it on again.
+        DISABLED = "disabled", "Disabled"
+        RETIRED = "retired", "Retired"
+
+    partner = models.ForeignKey(Partner, models.PROTECT, related_name="endpoints")
+    url = models.CharField("address", max_length=500)
+    state = models.CharField(
+        max_length=10, choices=State.choices, default=State.ACTIVE, editable=False
+    )
+    reason = models.CharField(max_length=200, blank=True, default="", editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # While it fails, it is asked ever less often.
+    failures = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False)
+    paused_until = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["partner", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["partner", "url"],
+                condition=~Q(state="retired"),
+                name="incentives_endpoint_once",
+                violation_error_message="This partner has an endpoint with this address.",
+            ),
+        ]
+        triggers = [pgtrigger.Protect(name="kept", operation=pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.partner}: {self.url}"
+
+
+class EndpointSecret(models.Model):
+    """A salt that makes, with SECRET_KEY, what an endpoint's messages are signed with."""
+
+    endpoint = models.ForeignKey(WebhookEndpoint, models.PROTECT, related_name="secrets")
+    salt = models.BinaryField(max_length=16)
+    fingerprint = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_default=Now())
+    # Empty for the newest; those before go on signing beside it until then.
+    expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["endpoint"],
+                condition=Q(expires_at=None),
+                name="incentives_secret_one_newest",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"secret {self.pk}"
+
+
+class Delivery(models.Model):
+    """One feed entry on its way to one endpoint; its id is the `webhook-id`, however often sent."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "On its way"
+        DELIVERED = "delivered", "Delivered"
+        DEAD = "dead", "Dead letter"
+        DROPPED = "dropped", "Dropped with its endpoint"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    endpoint = models.ForeignKey(
+        WebhookEndpoint, models.PROTECT, related_name="deliveries", db_index=False
+    )
+    entry = models.ForeignKey(FeedEntry, models.PROTECT, related_name="deliveries")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
+    # Since it was last set on its way, by us or by a replay.
+    tries = models.PositiveIntegerField(default=0)
+    due_at = models.DateTimeField()
+    created_at = models.DateTimeField(db_default=Now())
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "webhook delivery"
+        verbose_name_plural = "webhook deliveries"
+        permissions = [("replay_delivery", "Can send messages again")]
+        constraints = [
+            models.UniqueConstraint(fields=["endpoint", "entry"], name="incentives_delivery_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["endpoint", "due_at", "entry"],
+                condition=Q(state="pending"),
+                name="incentives_delivery_due",
+            ),
+            models.Index(
+                fields=["endpoint"], condition=Q(state="dead"), name="incentives_delivery_dead"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.webhook_id
+
+    @property
+    def webhook_id(self) -> str:
+        return f"msg_{self.id.hex}"
+
+
+class DeliveryAttempt(models.Model):
+    """One try: written before it is made, so that one that ended with its worker is seen too."""
+
+    INTERRUPTED = ""
+
+    delivery = models.ForeignKey(Delivery, models.PROTECT, related_name="attempts")
+    at = models.DateTimeField()
+    milliseconds = models.PositiveIntegerField(null=True)
+    # The HTTP status, or a word for what came instead.
+    outcome = models.CharField(max_length=20, blank=True, default=INTERRUPTED)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.outcome or "interrupted"

@@ -1,0 +1,136 @@
+"""From an achievement to its partner without anybody's help, also when workers die."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+from django.utils import timezone
+from procrastinate.contrib.django import app
+from procrastinate.contrib.django.models import ProcrastinateJob
+from standardwebhooks import Webhook
+
+from conftest import ALICE, BOB
+from incentives.models import Delivery, FeedEntry, Partner
+from incentives.partners import deliveries, endpoints, feed, tasks
+from incentives.partners.tests.factories import NOON, earn, make_partner, make_programme, make_rule
+from incentives.partners.tests.receiver import Receiver, receiving, says, takes_its_time
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def rule(settings):
+    settings.WEBHOOKS_TO_LOOPBACK = True
+    return make_rule(make_programme(make_partner()))
+
+
+def endpoint_at(receiver: Receiver):
+    return endpoints.add_endpoint(partner=Partner.objects.get(), url=receiver.url, now=NOON)
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """What a worker does until nothing is due; its threads keep no connection."""
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
+
+    def run() -> None:
+        with app.replace_connector(app.connector.get_worker_connector()):
+            app.run_worker(wait=False, install_signal_handlers=False, listen_notify=False)
+
+    return run
+
+
+def jobs(status="todo"):
+    found = ProcrastinateJob.objects.filter(task_name="incentives.deliver", status=status)
+    return list(found.values_list("args", flat=True))
+
+
+def test_a_look_publishes_and_a_job_delivers(rule, work):
+    with receiving() as receiver:
+        endpoint, secret = endpoint_at(receiver)
+        earn(rule, ALICE)
+        tasks.tell_partners(timestamp=0)
+        assert jobs() == [{"endpoint_id": endpoint.pk}]
+        work()
+        (received,) = receiver.received
+        Webhook(secret).verify(received.body, received.headers)
+    assert FeedEntry.objects.count() == 1
+    assert Delivery.objects.get().state == "delivered"
+    assert not deliveries.endpoints_with_work(now=timezone.now())
+
+
+def test_looks_that_come_while_a_job_waits_make_no_second_one(rule, work):
+    with receiving() as receiver:
+        endpoint_at(receiver)
+        for user in [ALICE, BOB]:
+            earn(rule, user)
+            tasks.tell_partners(timestamp=0)
+        assert len(jobs()) == 1
+        work()
+        assert len(receiver.received) == 2
+
+
+def test_a_failure_is_a_note_and_not_a_failed_job(rule, work):
+    with receiving(says(500)) as receiver:
+        endpoint_at(receiver)
+        earn(rule, ALICE)
+        tasks.tell_partners(timestamp=0)
+        work()
+    assert jobs("failed") == []
+    assert Delivery.objects.get().tries == 1
+    assert not deliveries.endpoints_with_work(now=timezone.now())  # not before it is due
+
+
+def test_it_is_looked_every_second():
+    periodic = {each.task.name: each.cron for each in app.periodic_registry.periodic_tasks.values()}
+    assert periodic["incentives.tell_partners"] == "* * * * * *"
+
+
+KILLED = """
+import django, sys
+django.setup()
+from incentives.partners import deliveries
+deliveries.deliver_due(int(sys.argv[1]))
+"""
+
+
+def test_killed_in_the_middle_of_a_try_it_is_sent_again_with_the_same_id(rule):
+    with receiving(takes_its_time(30, says(200)), says(200)) as receiver:
+        endpoint, _ = endpoint_at(receiver)
+        earn(rule, ALICE)
+        feed.publish_all(now=NOON)
+        sender = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(endpoint.pk)], env=of_this_database()
+        )
+        deadline = time.monotonic() + 30
+        while not receiver.received and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(sender.pid, signal.SIGKILL)
+        sender.wait()
+        delivery = Delivery.objects.get()
+        assert (delivery.state, delivery.tries) == ("pending", 1)
+        assert deliveries.deliver_due(endpoint.pk) == 0
+        later = delivery.due_at
+        assert deliveries.deliver_due(endpoint.pk, clock=lambda: later) == 1
+        first, second = receiver.received
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert json.loads(first.body) == json.loads(second.body)
+    assert Delivery.objects.get().state == "delivered"
+
+
+def of_this_database() -> dict[str, str]:
+    found = connection.settings_dict
+    address = f"postgresql://{found['USER']}@/{found['NAME']}?host={found['HOST']}"
+    return {
+        **os.environ,
+        "DATABASE_URL": address,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "WEBHOOKS_TO_LOOPBACK": "1",
+        "SECRET_KEY": django_settings.SECRET_KEY,
+    }
