@@ -2,38 +2,18 @@
 
 import json
 import os
-import threading
-from collections.abc import Callable, Iterable
-from typing import Any
 
-import psycopg
-
-from common.server import Threaded
+from benchmarks import bare
 
 STATEMENT = os.environ["BARE_STATEMENT"]
-local = threading.local()
 
 
-def connection() -> psycopg.Connection[Any]:
-    if not hasattr(local, "connection"):
-        local.connection = psycopg.connect(os.environ["BARE_DATABASE"], autocommit=True)
-        local.connection.prepare_threshold = 1
-    return local.connection  # type: ignore[no-any-return]
-
-
-def wsgi_application(
-    environ: dict[str, Any], start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    event = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+def answer(environ: bare.Environ) -> bare.Answer:
+    event = json.loads(bare.body_of(environ))
     row = [event[name] for name in ("id", "user_id", "type", "occurred_at")]
-    done = connection().execute(STATEMENT, ["bare", *row, event.get("timezone", ""), "{}"])
-    answer = json.dumps({"accepted": done.rowcount, "duplicates": 1 - done.rowcount}).encode()
-    start_response(
-        "202 Accepted",
-        [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))],
-    )
-    return [answer]
+    done = bare.connection().execute(STATEMENT, ["bare", *row, event.get("timezone", ""), "{}"])
+    found = json.dumps({"accepted": done.rowcount, "duplicates": 1 - done.rowcount}).encode()
+    return "202 Accepted", found
 
 
-THREADS = int(os.environ.get("WEB_THREADS", "8"))
-application = Threaded(wsgi_application, threads=THREADS, body_limit=1_000_000)
+application = bare.application(answer)

@@ -6,42 +6,25 @@ bills and fails whole on one key twice.
 
 import json
 import os
-import threading
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
-
-from common.server import Threaded
+from benchmarks import bare
 
 ONE, LOOK_UP = os.environ["BARE_ONE"], os.environ["BARE_LOOK_UP"]
 COPY = """
 COPY bench_plain (customer_id, service, units_consumed, price_per_unit, recorded_at, period, owner,
                   idempotency_key) FROM STDIN
 """
-local = threading.local()
 
 
-def connection() -> psycopg.Connection[Any]:
-    if not hasattr(local, "connection"):
-        local.connection = psycopg.connect(os.environ["BARE_DATABASE"], autocommit=True)
-        local.connection.prepare_threshold = 1
-    return local.connection  # type: ignore[no-any-return]
-
-
-def wsgi_application(
-    environ: dict[str, Any], start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    body = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+def answer(environ: bare.Environ) -> bare.Answer:
+    body = json.loads(bare.body_of(environ))
     if "records" in body:
-        status, answer = "200 OK", many(body["records"])
+        status, found = "200 OK", many(body["records"])
     else:
-        status, answer = "201 Created", one(body, environ["HTTP_IDEMPOTENCY_KEY"])
-    start_response(
-        status, [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))]
-    )
-    return [answer]
+        status, found = "201 Created", one(body, environ["HTTP_IDEMPOTENCY_KEY"])
+    return status, found
 
 
 def one(body: dict[str, Any], key: str) -> bytes:
@@ -57,8 +40,8 @@ def one(body: dict[str, Any], key: str) -> bytes:
         "key": key,
         "fingerprint": b"",
     }
-    connection().execute(ONE, known)
-    row = connection().execute(LOOK_UP, {"owner": "bare", "key": key}).fetchone()
+    bare.connection().execute(ONE, known)
+    row = bare.connection().execute(LOOK_UP, {"owner": "bare", "key": key}).fetchone()
     assert row is not None
     return json.dumps([str(column) for column in row[1:]]).encode()
 
@@ -71,10 +54,9 @@ def many(records: list[dict[str, Any]]) -> bytes:
         f"\t{moment}\t{period}\tbare\t{r['idempotencyKey']}\n"
         for r in records
     ]
-    with connection().cursor() as cursor, cursor.copy(COPY) as copy:
+    with bare.connection().cursor() as cursor, cursor.copy(COPY) as copy:
         copy.write("".join(lines))
     return json.dumps({"written": len(lines)}).encode()
 
 
-THREADS = int(os.environ.get("WEB_THREADS", "8"))
-application = Threaded(wsgi_application, threads=THREADS, body_limit=5_000_000)
+application = bare.application(answer)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from django.conf import settings
 
+SECONDS_TO_START = 120
+
 
 @contextlib.contextmanager
 def serving(application: str, **environment: str) -> Iterator[int]:
@@ -28,12 +30,26 @@ def serving(application: str, **environment: str) -> Iterator[int]:
         env={**os.environ, "LOG_LEVEL": "WARNING", **environment},
     )
     try:
-        for _ in range(300):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
+        deadline = time.monotonic() + SECONDS_TO_START
+        while not answers(port):
+            assert process.poll() is None, f"{application} ended with {process.returncode}"
+            assert time.monotonic() < deadline, f"{application} does not start"
             time.sleep(0.1)
         time.sleep(1)
         yield port
     finally:
+        # Told to end while it still starts, granian does not hear it.
         process.terminate()
-        process.wait()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
