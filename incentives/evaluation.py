@@ -143,7 +143,8 @@ def counted_anew(
     odd: Mapping[Place, Offer], world: World
 ) -> Iterator[tuple[Place, Offer, Standing | None]]:
     types = frozenset[str]().union(*(offer.types for offer in odd.values()))
-    happenings = log.happenings({user_id for user_id, _ in odd}, types)
+    users = {user_id for user_id, _ in odd}
+    happenings = log.happenings(users, types, are_waiting_left_out=True)
     for (user_id, incentive), offer in odd.items():
         periods = world.periods(user_id, offer.employer)
         yield (user_id, incentive), offer, recount(offer, happenings[user_id], periods)

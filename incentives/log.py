@@ -115,17 +115,30 @@ def retract(*, owner: str, event_id: str, now: datetime) -> None:
 
 
 READ = """
-SELECT user_id, occurred_at, id, type, timezone, data FROM incentives_event
-WHERE user_id = ANY (%s) AND type = ANY (%s) AND retracted_at IS NULL
+SELECT user_id, occurred_at, id, type, timezone, data FROM incentives_event event
+WHERE user_id = ANY (%(users)s) AND type = ANY (%(types)s) AND retracted_at IS NULL
+"""
+
+# What came in meanwhile still waits, and is counted when its turn comes: not twice.
+EVALUATED = """
+AND NOT EXISTS (
+    SELECT FROM incentives_waiting waiting
+    WHERE waiting.user_id = event.user_id AND waiting.event_id = event.id
+)
 """
 
 
-def happenings(users: Collection[str], types: Collection[str]) -> dict[str, list[Happening]]:
+def happenings(
+    users: Collection[str], types: Collection[str], *, are_waiting_left_out: bool = False
+) -> dict[str, list[Happening]]:
     """What these users' log holds of these types, unordered."""
     found: dict[str, list[Happening]] = {user_id: [] for user_id in users}
     if users and types:
         with connection.cursor() as cursor:
-            cursor.execute(READ, [list(users), list(types)])
+            cursor.execute(
+                READ + EVALUATED if are_waiting_left_out else READ,
+                {"users": list(users), "types": list(types)},
+            )
             for user_id, at, event, kind, zone, data in cursor:
                 found[user_id].append(Happening(at, kind, zone, event, read_data(data)))
     return found

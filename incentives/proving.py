@@ -40,6 +40,12 @@ def everybody() -> Iterator[list[str]]:
 
 def discrepancies(users: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Who stands otherwise than the log says, and how; whoever waits for a worker is left out."""
+    # Looked at twice: a worker may have been between what the first look saw.
+    if suspects := sorted({user_id for user_id, _ in differences(users)}):
+        yield from differences(suspects)
+
+
+def differences(users: Sequence[str]) -> Iterator[tuple[str, str]]:
     with connection.cursor() as cursor:
         cursor.execute(WAITING, [list(users)])
         waiting = {user_id for (user_id,) in cursor}

@@ -337,6 +337,25 @@ def test_a_batch_of_any_size_takes_as_many_queries(django_assert_max_num_queries
     assert Achievement.objects.count() == 399
 
 
+def test_what_comes_in_while_the_log_is_read_is_not_counted_twice(monkeypatch):
+    offer({"structure": "single", "event": "checkup_completed"}, repeat="every")
+    member(ALICE)
+    happened(ALICE, noon(1), "checkup_completed")
+    work()
+    retracted(happened(ALICE, noon(2), "checkup_completed"))
+    really = evaluation.World.of
+
+    def meanwhile(users):
+        monkeypatch.undo()
+        happened(ALICE, noon(3), "checkup_completed")
+        return really(users)
+
+    monkeypatch.setattr(evaluation.World, "of", meanwhile)
+    work()
+    assert Progress.objects.get().reached == 2
+    assert [each.effective_on.day for each in awards(ALICE)] == [1, 3]
+
+
 RULES = [
     (STREAK, {}),
     (STREAK, {"repeat": "every"}),
