@@ -1,4 +1,4 @@
-"""A till behind the gateway, and a clock to set."""
+"""A till behind the gateway, a clock to set, and a small world."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -7,7 +7,8 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from benefits.tests.factories import NOW
+from benefits.models import Benefit
+from benefits.tests.factories import NOW, benefit, person
 
 
 @pytest.fixture
@@ -26,3 +27,10 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
 @pytest.fixture
 def at_now(set_clock: Callable[[datetime], None]) -> None:
     set_clock(NOW)
+
+
+@pytest.fixture
+def world(db: None) -> list[Benefit]:
+    """Three benefits and two persons."""
+    person(), person("Bob")
+    return [benefit(title=title) for title in ("Coffee", "Tea", "Sauna")]
