@@ -2,50 +2,17 @@
 
 import json
 import random
-from collections import defaultdict
 from datetime import timedelta
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
-from benefits import activity
 from benefits.models import Activity, Benefit, BenefitUsage, Person, Venue
 from benefits.recurrence import IDLE, SPANS, Recurrence, sql
 from benefits.tests.factories import NOW, TICK, benefit, iso, person, used
+from benefits.tests.kept import DAY, execute, proved
 from common.tests.races import at_once
-
-DAY = timedelta(hours=24)
-
-
-@pytest.fixture
-def world(db):
-    """Three benefits and two persons."""
-    person(), person("Bob")
-    return [benefit(title=title) for title in ("Coffee", "Tea", "Sauna")]
-
-
-def execute(statement, *parameters):
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters or None)
-        return cursor.rowcount
-
-
-def proved():
-    """The kept rows, by benefit, days and first day: those that plain Python makes of the uses."""
-    expected = defaultdict(list)
-    for use in BenefitUsage.objects.all():
-        for days in (activity.BLOCK, 1):
-            day = use.usage_timestamp.date()
-            first = day - timedelta(days=(day.toordinal() - 1) % days)
-            expected[use.benefit_id, days, first].append(use.usage_timestamp)
-    kept = {
-        (each.benefit_id, each.days, each.starts_on): (each.uses, each.first_at, each.last_at)
-        for each in Activity.objects.all()
-    }
-    assert kept == {key: (len(at), min(at), max(at)) for key, at in expected.items()}
-    assert list(activity.discrepancies()) == []
-    return kept
 
 
 def random_moment(source):
@@ -115,6 +82,26 @@ def test_plain_sql_needs_only_the_columns_of_the_data(db):
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT nextval('{sequence}')")
             assert cursor.fetchone() == (highest + 1,)
+
+
+def test_the_largest_id_there_is_leaves_the_sequence_ids_to_give(world):
+    largest = 2**63 - 1
+    execute("INSERT INTO venue VALUES (%s, 'Gym')", largest)
+    execute("INSERT INTO person VALUES (%s, 'Alice')", largest)
+    execute("INSERT INTO benefit VALUES (%s, %s, 'Sauna', 'day')", largest, largest)
+    use = "INSERT INTO benefit_usage VALUES (%s, %s, %s, now() - interval '2 days')"
+    execute(use, largest, largest, largest)
+    used(Benefit.objects.get(pk=largest), NOW, by=person("Zoe"))
+    assert benefit(title="Tea").pk < largest
+    proved()
+
+
+def test_an_id_chosen_below_the_next_one_does_not_move_the_sequence_back(world):
+    execute("ALTER SEQUENCE benefit_usage_id_seq RESTART WITH 10000500")
+    alice = Person.objects.first().pk
+    execute("INSERT INTO benefit_usage VALUES (10000300, %s, %s, now())", alice, world[0].pk)
+    used(world[0], NOW)
+    assert BenefitUsage.objects.latest("pk").pk == 10_000_500
 
 
 def test_loaddata_counts_like_a_recording(db, tmp_path):
@@ -249,36 +236,6 @@ def test_what_no_json_could_say_is_refused(world, moment):
 def test_a_recurrence_is_one_of_three(world):
     with pytest.raises(IntegrityError):
         execute("UPDATE benefit SET recurrence = 'year'")
-
-
-# Proof and repair
-
-
-@pytest.fixture
-def broken(world):
-    """Rows that came past the triggers, as a replica's or a restore's do."""
-    used(world[0], NOW, NOW - DAY)
-    execute("SET LOCAL session_replication_role = replica")
-    used(world[1], NOW)
-    BenefitUsage.objects.filter(usage_timestamp=NOW - DAY).update(usage_timestamp=NOW - 2 * DAY)
-    execute("SET LOCAL session_replication_role = origin")
-    return world
-
-
-def test_the_proof_names_benefit_and_days(broken, capsys):
-    with pytest.raises(CommandError, match="rebuild_activity"):
-        call_command("verify_activity")
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 5
-    assert lines[0].startswith(f"benefit {broken[0].pk}, 16 days from 2026-06-")
-    assert "kept 1 from 2026-06-30" in lines[1] or "kept nothing" in lines[1]
-
-
-def test_rebuilding_mends_it(broken, capsys):
-    call_command("rebuild_activity")
-    call_command("verify_activity")
-    assert "adds up" in capsys.readouterr().out
-    proved()
 
 
 @pytest.mark.django_db
