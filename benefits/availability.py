@@ -11,7 +11,6 @@ from common.problems import NotFound
 
 SPAN = sql(SPANS)
 
-# Whether venue and person are there is asked in the same query: with both there is always a row.
 # One look into the index for each benefit, however many uses the person has: a subquery with a
 # limit stays one, where NOT EXISTS may become a join with everything the person ever used.
 IS_AVAILABLE = f"""
@@ -23,23 +22,22 @@ coalesce((
 ) <= %(at)s::timestamptz - {SPAN}, true)
 """  # noqa: S608  # the only thing put in is a constant
 
+# Whether venue and person are there is asked in the same query: with both there is always a row.
+# Joined and put in order by us, for that takes the server two thirds of what it takes to ask with
+# EXISTS and to sort.
 AVAILABLE = f"""
-SELECT id, title, recurrence
-FROM (VALUES (1)) AS always
-LEFT JOIN benefit ON venue_id = %(venue)s AND {IS_AVAILABLE}
-WHERE EXISTS (SELECT FROM venue WHERE id = %(venue)s)
-  AND EXISTS (SELECT FROM person WHERE id = %(person)s)
-ORDER BY id
+SELECT benefit.id, title, recurrence
+FROM venue CROSS JOIN person
+LEFT JOIN benefit ON venue_id = venue.id AND {IS_AVAILABLE}
+WHERE venue.id = %(venue)s AND person.id = %(person)s
 """  # noqa: S608
 
 OFFERS = f"""
-SELECT id, title, recurrence, {IS_AVAILABLE},
-       benefits_available_at(%(person)s, id, {SPAN}, %(at)s)
-FROM (VALUES (1)) AS always
-LEFT JOIN benefit ON venue_id = %(venue)s
-WHERE EXISTS (SELECT FROM venue WHERE id = %(venue)s)
-  AND EXISTS (SELECT FROM person WHERE id = %(person)s)
-ORDER BY id
+SELECT benefit.id, title, recurrence, {IS_AVAILABLE},
+       benefits_available_at(%(person)s, benefit.id, {SPAN}, %(at)s)
+FROM venue CROSS JOIN person
+LEFT JOIN benefit ON venue_id = venue.id
+WHERE venue.id = %(venue)s AND person.id = %(person)s
 """  # noqa: S608
 
 
@@ -72,4 +70,4 @@ def answered(statement: str, person: int, venue: int, at: datetime) -> list[Any]
         rows = cursor.fetchall()
     if not rows:
         raise NotFound()
-    return [row for row in rows if row[0] is not None]
+    return sorted(row for row in rows if row[0] is not None)
