@@ -115,7 +115,6 @@ def client(options: argparse.Namespace) -> UsageClient:
         application="usage-client-cli",
         # A person's shell says how to get out of the house.
         trust_env=True,
-        allow_plain_http=os.environ.get("USAGE_ALLOW_PLAIN_HTTP") == "1",
     )
 
 

@@ -53,7 +53,6 @@ class UsageClient:
         verify: bool | str = True,
         proxies: Mapping[str, str] | None = None,
         trust_env: bool = False,
-        allow_plain_http: bool = False,
         retry_budget: int = 1000,
         on_attempt: Callable[[Attempt], None] | None = None,
     ) -> None:
@@ -69,7 +68,6 @@ class UsageClient:
             verify=verify,
             proxies=proxies,
             trust_env=trust_env,
-            allow_plain_http=allow_plain_http,
         )
         self._delivery = Delivery(
             self._transport,

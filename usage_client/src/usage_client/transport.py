@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
@@ -26,6 +27,8 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from usage_client.answers import Answer
 from usage_client.errors import Misconfigured
 from usage_client.version import __version__
+
+logger = logging.getLogger("usage_client")
 
 CONNECT_SECONDS = 3.05
 # A thousand verdicts are some 100 KiB.
@@ -63,9 +66,8 @@ class Transport:
         verify: bool | str = True,
         proxies: Mapping[str, str] | None = None,
         trust_env: bool = False,
-        allow_plain_http: bool = False,
     ) -> None:
-        self.base_url = checked_url(base_url, allow_plain_http)
+        self.base_url = checked_url(base_url)
         self._api_key = checked_key(api_key)
         self._application = application
         self._verify, self._trust_env = verify, trust_env
@@ -292,7 +294,7 @@ def knowing(manager: PoolManager) -> PoolManager:
     return manager
 
 
-def checked_url(base_url: str, allow_plain_http: bool) -> str:
+def checked_url(base_url: str) -> str:
     try:
         parts = urlsplit(base_url.strip())
         parts.port  # noqa: B018 - raises when it is none
@@ -304,11 +306,9 @@ def checked_url(base_url: str, allow_plain_http: bool) -> str:
         )
     if parts.query or parts.fragment or parts.username or parts.password:
         raise Misconfigured("base_url has a host and perhaps a path, nothing else.")
-    if parts.scheme == "http" and not (allow_plain_http or LOOPBACK.fullmatch(parts.hostname)):
-        raise Misconfigured(
-            "base_url is http and not on this machine: the API key could be read on the way. "
-            "Use https, or allow_plain_http=True in a network that is yours alone."
-        )
+    if parts.scheme == "http" and not LOOPBACK.fullmatch(parts.hostname):
+        # Not refused: in a mesh, or between containers, something else encrypts.
+        logger.warning("%s is plain http: the API key can be read on the way", parts.hostname)
     path = parts.path.rstrip("/").removesuffix("/api/v1")
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from client_tests.samples import hosting, wait_for
-from usage_client import Misconfigured, UsageClient, UsageError
+from usage_client import Misconfigured, Unavailable, Usage, UsageClient, UsageError
 from usage_client.testing import UsageServer
 
 
@@ -36,14 +36,28 @@ def test_a_base_that_is_none_is_refused_at_once(url: str) -> None:
     assert "word" not in str(caught.value)
 
 
-def test_a_key_does_not_travel_in_the_clear_unless_somebody_says_so() -> None:
-    with pytest.raises(Misconfigured, match="allow_plain_http"):
-        UsageClient("http://accrue.internal", "key")
-    with pytest.raises(Misconfigured):
-        UsageClient("http://localhost.evil.example", "key")
-    UsageClient("http://accrue.internal", "key", allow_plain_http=True)
+@pytest.mark.parametrize("host", ["accrue.internal", "localhost.evil.example", "10.0.0.7:8000"])
+def test_a_key_that_travels_in_the_clear_is_warned_of(
+    host: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert UsageClient(f"http://{host}", "the-key").base_url == f"http://{host}"
+    [warning] = caplog.records
+    assert (warning.name, warning.levelname) == ("usage_client", "WARNING")
+    assert "the-key" not in warning.getMessage()
+
+
+def test_on_this_machine_nobody_reads_along(caplog: pytest.LogCaptureFixture) -> None:
     for here in ("localhost", "127.0.0.1", "127.1.2.3", "[::1]"):
         UsageClient(f"http://{here}:8000", "key")
+    UsageClient("https://accrue.internal", "key")
+    assert not caplog.records
+
+
+def test_a_host_that_is_not_found_is_out_of_reach() -> None:
+    usage = Usage(**hosting(), idempotency_key="k")
+    with pytest.raises(Unavailable) as caught:
+        UsageClient("http://does-not-exist.invalid", "key", deadline=0.5).send(usage)
+    assert (caught.value.idempotency_key, caught.value.body) == ("k", usage.body)
 
 
 @pytest.mark.parametrize(
