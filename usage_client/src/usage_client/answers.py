@@ -46,7 +46,8 @@ class NotBelieved(Exception):
 def document(answer: Answer) -> dict[str, Any]:
     try:
         found = json.loads(answer.body, parse_float=Decimal, parse_constant=refuse)
-    except (ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
+        # Arithmetic: an exponent beyond all bounds.
         raise NotBelieved(f"{len(answer.body)} bytes that are not JSON") from None
     if not isinstance(found, dict):
         raise NotBelieved("JSON that is no object")
@@ -137,16 +138,18 @@ def batch(
     seen = {"attempts": attempts, "request_id": request_id, "body": body}
     verdicts = []
     for usage, entry in zip(usages, entries, strict=True):
-        if not isinstance(entry, dict) or entry.get("idempotencyKey") != usage.idempotency_key:
+        said = Reader(entry)
+        if said.get("idempotencyKey", str) != usage.idempotency_key:
             raise NotBelieved("the verdicts are about other records (a key differs)")
-        status = entry.get("status")
-        if not isinstance(status, str) or status not in STATUSES:
+        status = said.get("status", str)
+        if status not in STATUSES:
             raise NotBelieved(f"an unknown verdict {status!r}")
         if status in (CREATED, REPLAYED):
-            id = Reader(entry).id()
+            id = said.id() if "id" in entry else None
             verdicts.append(Result(usage.idempotency_key, status, id, (), attempts, usage))
         else:
-            faults = [each for each in entry.get("errors") or () if isinstance(each, dict)]
+            errors = said.optional("errors", list) or []
+            faults = [each for each in errors if isinstance(each, dict)]
             verdicts.append(verdict(usage, status, faults, **seen))
     return verdicts
 

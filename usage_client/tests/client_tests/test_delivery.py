@@ -77,6 +77,7 @@ PASSING: dict[str, Callable[[], Mood]] = {
     "an empty object": lambda: lambda exchange: exchange.send(Reply.json(201, {})),
     "a list": lambda: lambda exchange: exchange.send(Reply.json(201, [])),
     "NaN": lambda: lambda exchange: exchange.send(Reply(201, b"NaN")),
+    "no end of zeros": lambda: lambda exchange: exchange.send(Reply(201, b"[1e%s]" % (b"9" * 99))),
     "deep": lambda: lambda exchange: exchange.send(Reply(201, b"[" * 100_000)),
     "no HTTP": lambda: no_http,
 }
