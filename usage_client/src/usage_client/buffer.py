@@ -26,7 +26,7 @@ from usage_client.errors import (
     UsageError,
 )
 from usage_client.memory import Memory
-from usage_client.records import Usage
+from usage_client.records import Usage, batch_of
 from usage_client.results import CREATED, REPLAYED, Result
 from usage_client.spool import Spool
 
@@ -300,7 +300,10 @@ class Buffer:
         where = "stay in the spool" if self._is_durable else "are not recorded yet"
         why = self._trouble or "too little time"
         message = f"{self._store.size()} records {where} ({why})"
-        return NotFlushed(message, records=self._store.unsettled(), outcome_known=False)
+        unsettled = self._store.unsettled()
+        # What is under way, if anything is: a batch of the first.
+        body = batch_of(unsettled[: self._batch_size]) if unsettled else b""
+        return NotFlushed(message, records=unsettled, body=body, outcome_known=False)
 
     def _tell_refused(self) -> None:
         untold = [

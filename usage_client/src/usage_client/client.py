@@ -18,7 +18,7 @@ from usage_client.buffer import Buffer
 from usage_client.delivery import Attempt, Delivery
 from usage_client.errors import InvalidRecord, Misconfigured, UsageError, WrongType
 from usage_client.keys import checked, key_for
-from usage_client.records import Usage, customer_id_of
+from usage_client.records import Usage, batch_of, customer_id_of
 from usage_client.results import INVALID, MonthlyBill, Receipt, Result, UsageRecord
 from usage_client.retries import Budget
 from usage_client.spool import Spool
@@ -245,7 +245,7 @@ class UsageClient:
         self.close()
 
     def _send_batch(self, usages: Sequence[Usage]) -> list[Result]:
-        body = b'{"records":[%s]}' % b",".join(usage.line for usage in usages)
+        body = batch_of(usages)
 
         def read(answer: Answer, attempts: int, request_id: str) -> list[Result]:
             return answers.batch(usages, answer, attempts, request_id, body)

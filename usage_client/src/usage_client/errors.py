@@ -95,6 +95,9 @@ class InvalidRecord(UsageError, ValueError):
         error.field = field
         return error
 
+    def concerns(self, key: str) -> None:
+        self.idempotency_key, self.idempotency_keys = key, (key,)
+
 
 class WrongType(InvalidRecord, TypeError):
     """A kind of value that cannot be exact, or that hides a mistake: a float, a bool."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from decimal import Context, Decimal, Inexact
@@ -35,7 +35,8 @@ SPELLINGS = {
 EXACTLY = Context(prec=60, traps=[Inexact])
 # One encoder for all: json.dumps makes one at each call when told anything.
 AS_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-FIELDS = {*SPELLINGS.values(), "service", "identity"}
+REQUIRED = ("customer_id", "service", "units_consumed", "price_per_unit")
+FIELDS = {*REQUIRED, *SPELLINGS.values(), "identity"}
 
 
 @dataclass(frozen=True, init=False)
@@ -75,24 +76,16 @@ class Usage:
                 raise InvalidRecord.at("units_consumed", "must be more than 0.")
             own["_body"] = body_of(self)
         except InvalidRecord as error:
-            error.idempotency_key = self.idempotency_key
-            error.idempotency_keys = (self.idempotency_key,)
+            error.concerns(self.idempotency_key)
             raise
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Usage:
         """From a mapping with the names of the arguments, or with the service's (`customerId`)."""
-        given: dict[str, Any] = {}
-        for name, value in fields.items():
-            known = SPELLINGS.get(name, name)
-            if known not in FIELDS:
-                raise InvalidRecord.at(str(name), "there is no such field.")
-            if known in given:
-                raise InvalidRecord.at(known, "is given twice.")
-            given[known] = value
-        for name in ("customer_id", "service", "units_consumed", "price_per_unit"):
-            if name not in given:
-                raise InvalidRecord.at(name, "is missing.")
+        given = {SPELLINGS.get(name, name): value for name, value in fields.items()}
+        if (fault := misfit(fields, given)) is not None:
+            fault.concerns(key_for(given.get("idempotency_key"), given.get("identity")))
+            raise fault
         return cls(**given)
 
     def at(self, moment: datetime) -> Usage:
@@ -133,6 +126,20 @@ class Usage:
         return cls.of(json.loads(line))
 
 
+def misfit(fields: Mapping[str, Any], given: Mapping[str, Any]) -> InvalidRecord | None:
+    """What keeps these from being arguments; `fields` as they were spelt."""
+    for name in given:
+        if name not in FIELDS:
+            return InvalidRecord.at(str(name), "there is no such field.")
+    if len(given) < len(fields):
+        twice = next(name for spelt, name in SPELLINGS.items() if {spelt, name} <= fields.keys())
+        return InvalidRecord.at(twice, "is given twice.")
+    for name in REQUIRED:
+        if name not in given:
+            return InvalidRecord.at(name, "is missing.")
+    return None
+
+
 def body_of(usage: Usage) -> bytes:
     fields: dict[str, object] = {
         "customerId": usage.customer_id,
@@ -144,6 +151,10 @@ def body_of(usage: Usage) -> bytes:
     if usage.recorded_at is not None:
         fields["recordedAt"] = usage.recorded_at.isoformat().replace("+00:00", "Z")
     return AS_JSON.encode(fields).encode()
+
+
+def batch_of(usages: Iterable[Usage]) -> bytes:
+    return b'{"records":[%s]}' % b",".join(usage.line for usage in usages)
 
 
 def as_money(amount: Decimal) -> str:

@@ -1,5 +1,6 @@
 """Records in passing: accepted at once, and in the end either recorded or reported."""
 
+import json
 import logging
 import threading
 import time
@@ -104,6 +105,8 @@ def test_an_outage_is_sat_out(server: UsageServer) -> None:
             buffer.flush(timeout=0.3)
         assert len(caught.value.unsettled) == 50
         assert not caught.value.outcome_known
+        sent = json.loads(caught.value.body)["records"]
+        assert caught.value.idempotency_key == sent[0]["idempotencyKey"]
         assert not pending[0].done()
         server.start()
         assert buffer.flush(timeout=10).created == 50

@@ -39,6 +39,8 @@ def test_each_record_gets_its_verdict_in_order(server: UsageServer, client: Usag
             Usage(**hosting(idempotency_key="prepared")),
             {"customerId": 123, "service": "s", "unitsConsumed": "1", "pricePerUnit": "1",
              "idempotencyKey": "wire"},
+            {"customer_id": 123, "idempotency_key": "half"},
+            hosting(idempotency_key="more", colour="red"),
             "no record",  # type: ignore[list-item]
         ]
     )  # fmt: skip
@@ -51,9 +53,11 @@ def test_each_record_gets_its_verdict_in_order(server: UsageServer, client: Usag
         ("float", "invalid"),
         ("prepared", "created"),
         ("wire", "created"),
+        ("half", "invalid"),
+        ("more", "invalid"),
         (None, "invalid"),
     ]
-    assert [each.ok for each in results] == [True] * 2 + [False] * 4 + [True] * 2 + [False]
+    assert [each.ok for each in results] == [True] * 2 + [False] * 4 + [True] * 2 + [False] * 3
     assert results[1].replayed
     assert [type(each.error) for each in results[2:5]] == [
         KeyConflict,
@@ -147,7 +151,8 @@ def altered(alter: Callable[[list[Any]], object]) -> Mood:
         lambda results: results.append(results[0]),
         lambda results: results[0].update(status="fine"),
         lambda results: results[0].update(status=None),
-        lambda results: results[0].pop("id"),
+        lambda results: results[0].update(id=True),
+        lambda results: results[0].update(status="invalid", errors=5),
         lambda results: results[0].update(idempotencyKey="other"),
         lambda results: results.insert(0, 5) or results.pop(),
     ],
