@@ -35,6 +35,8 @@ T = TypeVar("T")
 # Every request's id begins so. An answer with another of these is somebody else's; an id of
 # another make is a gateway's own, and says nothing.
 OURS = "uc-"
+# With fewer seconds left than this it is not tried again.
+SHORTEST_CHANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,10 @@ class Delivery:
 
     def pause(self, number: int, outcome: Again, ends_at: float) -> float | None:
         """Seconds until the next attempt, or None when there is no time or no budget for one."""
-        pause = max(pause_after(number, self.rng), outcome.wait or 0.0)
-        if time.monotonic() + pause >= ends_at or not self.budget.take():
+        left = ends_at - time.monotonic()
+        # Of our own no more than half of what is left: the time is there to be used.
+        pause = max(min(pause_after(number, self.rng), left / 2), outcome.wait or 0.0)
+        if left < SHORTEST_CHANCE or pause >= left or not self.budget.take():
             return None
         return pause
 
@@ -260,7 +264,7 @@ def refusal(answer: Answer) -> UsageError:
             kind, words = Misconfigured, f"a redirect ({status}), which is not followed: base_url?"
         case 401 | 403:
             kind = NotAuthorised
-        case 400 if problem.get("errors"):
+        case 400 if isinstance(problem.get("errors"), list):
             kind = InvalidRecord
         case 404 if problem:
             kind = UnknownCustomer

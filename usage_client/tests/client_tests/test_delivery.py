@@ -267,6 +267,16 @@ def test_retry_after_is_waited_for(
     assert pauses[1] <= 0.2
 
 
+def test_no_pause_of_our_own_gives_the_deadline_away(
+    server: UsageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = server.client(deadline=2)
+    monkeypatch.setattr(client._delivery.rng, "uniform", lambda least, most: most)
+    # At 0, 0.1, 0.3, 0.7 and 1.5 seconds; the next pause would be 1.6.
+    server.then(*[moods.unavailable()] * 5)
+    assert client.record(**hosting()).attempts == 6
+
+
 def test_a_wait_longer_than_the_deadline_is_told_and_not_waited_for(
     server: UsageServer, client: UsageClient, pauses: list[float]
 ) -> None:
