@@ -71,7 +71,10 @@ def csv_lines(file: BinaryIO) -> Iterator[tuple[int, object, int]]:
             yield line.decode("utf-8-sig" if is_first else "utf-8", "surrogateescape")
 
     reader = csv.reader(text(), strict=True)
-    columns = next(reader, [])
+    try:
+        columns = next(reader, [])
+    except csv.Error as error:
+        raise InvalidInput(fault("", "invalid", str(error))) from None
     expect_columns(columns)
     while True:
         try:

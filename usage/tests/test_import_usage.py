@@ -121,10 +121,18 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(load):
 
 
 @pytest.mark.parametrize(
-    "head", ["", "k1,123,s,1,1\n", "idempotencyKey,customerId\n", f"x,{HEAD}", f"service,{HEAD}"]
+    "head",
+    ["", "k1,123,s,1,1\n", "idempotencyKey,customerId\n", f"x,{HEAD}", f"service,{HEAD}", '"a,b'],
 )
 def test_a_csv_file_has_to_name_its_columns(load, head):
     [refusal] = load("usage.csv", head)
+    assert refusal.startswith("refused: ")
+    assert not UsageRecord.objects.exists()
+
+
+@pytest.mark.parametrize("owner", ["", " ", "x" * 101, "a\0b", "\udcff"])
+def test_an_owner_is_one_that_an_api_key_can_have(load, owner):
+    [refusal] = load("usage.csv", CSV, owner=owner)
     assert refusal.startswith("refused: ")
     assert not UsageRecord.objects.exists()
 

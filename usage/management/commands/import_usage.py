@@ -28,6 +28,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, file: Path, owner: str, **options: Any) -> None:
+        owner = owner.strip()
+        if not 1 <= len(owner) <= 100 or not owner.isprintable():
+            raise CommandError("--owner: any text of 1 to 100 characters.")
         is_csv = file.suffix.lower() == ".csv"
         counts: Counter[str] = Counter()
         try:
