@@ -38,8 +38,9 @@ class UsageClient:
 
     `deadline` is in seconds, for one request with all its attempts, waiting included (the records
     of a `record_many` go in requests of up to 1000). `attempt_timeout` is the most that one
-    attempt may take, a third of the deadline by default. Proxies, certificates and .netrc of the
-    environment count only with `trust_env`; the API key goes to `base_url`'s host and to no other.
+    attempt may take, by default half of the time that is left. Proxies, certificates and .netrc
+    of the environment count only with `trust_env`; the API key goes to `base_url`'s host and to no
+    other.
     """
 
     def __init__(

@@ -84,7 +84,7 @@ class Delivery:
     ) -> None:
         self.transport = transport
         self.deadline = deadline
-        self.attempt_timeout = attempt_timeout or max(1.0, deadline / 3)
+        self.attempt_timeout = attempt_timeout
         self.budget = budget
         self.on_attempt = on_attempt
         self.rng = random.SystemRandom()
@@ -103,8 +103,11 @@ class Delivery:
         for number in itertools.count(1):
             request_id = f"{nonce}-{number}"
             started = time.monotonic()
+            left = ends_at - started
+            # Half: long enough for a slow answer, and there is time for another attempt.
+            most = self.attempt_timeout or max(1.0, left / 2)
             # The first attempt is made whatever the clock says.
-            timeout = max(0.001, min(self.attempt_timeout, ends_at - started))
+            timeout = max(0.001, min(most, left))
             try:
                 outcome = self.attempt(call, number, request_id, timeout, read)
             except UsageError as error:

@@ -267,6 +267,11 @@ def test_retry_after_is_waited_for(
     assert pauses[1] <= 0.2
 
 
+def test_a_slow_answer_is_waited_for(server: UsageServer) -> None:
+    server.always(moods.delay_answer(1.3))
+    assert server.client(deadline=3).record(**hosting()).attempts == 1
+
+
 def test_no_pause_of_our_own_gives_the_deadline_away(
     server: UsageServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
