@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from itertools import islice
+from math import isinf
 from typing import IO, Any
 
 from django.conf import settings
@@ -17,7 +18,9 @@ from rest_framework.request import Request
 
 from common.problems import Fault, InvalidInput, MalformedJSON, TooLarge, escape, fault
 
-LONGEST_NUMBER = LARGEST_EXPONENT = 400
+LONGEST_NUMBER = 400
+# Beyond a double most readers of JSON see infinity; who writes such a number means none.
+LARGEST_EXPONENT = 308
 DEEPEST = 50
 MOST_FAULTS = 20
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -158,7 +161,7 @@ class Repeated(dict[str, Any]):
 
 
 def exact_integer(digits: str) -> int:
-    if len(digits) > LONGEST_NUMBER:
+    if len(digits) > LARGEST_EXPONENT and (len(digits) > LONGEST_NUMBER or isinf(float(digits))):
         raise Unusable
     return int(digits)
 
@@ -169,7 +172,7 @@ def exact_decimal(digits: str) -> Decimal:
     except InvalidOperation:
         number = None
     # Of a zero too the exponent counts: written out it would have that many digits.
-    if number is None or abs(number.adjusted()) > LARGEST_EXPONENT:
+    if number is None or abs(number.adjusted()) > LARGEST_EXPONENT or isinf(float(number)):
         raise Unusable
     return number
 

@@ -96,6 +96,15 @@ def test_one_bad_event_refuses_its_whole_list(report):
     assert report(event()).status_code == 202
 
 
+@pytest.mark.parametrize("number", ["1e400", "1e309", "-1e999", "1" + "0" * 400])
+def test_a_number_beyond_what_readers_of_json_hold_is_refused(app, number):
+    text = json.dumps([event(data={"a": ["?"]})]).replace('"?"', number)
+    response = app.post(EVENTS, text, content_type="application/json")
+    assert response.status_code == 400
+    assert [each["pointer"] for each in response.json()["errors"]] == ["/0/data/a/0"]
+    assert not Event.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "pointer"),
     [
