@@ -51,7 +51,7 @@ class NothingToSettle(Problem):
 
 
 class NotReleased(Problem):
-    status, code, title = 409, "not-released", "This achievement is not released now"
+    status, code, title = 404, "not-released", "This achievement is not released now"
 
 
 def first_steps(achievement: Achievement) -> list[str]:

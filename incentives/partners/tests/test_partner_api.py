@@ -203,7 +203,7 @@ def test_what_was_taken_back_is_not_fulfilled_any_more(partner, rule):
     take_back(earned)
     for _ in range(2):  # also before the partner could read of it
         answer = partner.post(fulfilment(earned.pk), {"status": "fulfilled"}, format="json")
-        assert answer.status_code == 409
+        assert answer.status_code == 404
         assert answer.json()["type"] == "urn:problem:not-released"
         feed.publish_all(now=NOON)
 
