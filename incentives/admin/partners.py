@@ -30,7 +30,7 @@ class PartnershipInline(TabularInline):  # type: ignore[misc]
     model = Partnership
     verbose_name_plural = "programmes"
     fields = ["programme", "reference", "created_at"]
-    readonly_fields = ["reference", "created_at"]
+    readonly_fields = ["created_at"]
     extra = 0
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

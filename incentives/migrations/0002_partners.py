@@ -2,7 +2,6 @@
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import incentives.models.partners
 import pgtrigger.compiler
 import pgtrigger.migrations
 import uuid
@@ -119,7 +118,7 @@ class Migration(migrations.Migration):
             name='Partnership',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(default=incentives.models.partners.new_reference, editable=False, max_length=20, unique=True)),
+                ('reference', models.SlugField(blank=True, db_default='', default='', help_text='What the partner calls it; empty is its slug. It must not tell what it is for.', max_length=100, unique=True)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
             ],
             options={
@@ -313,5 +312,13 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='delivery',
             constraint=models.UniqueConstraint(fields=('endpoint', 'entry'), name='incentives_delivery_once'),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='partnership',
+            trigger=pgtrigger.compiler.Trigger(name='is_called_by_its_slug', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (NEW."reference" = \'\')', func='\n                SELECT slug INTO NEW.reference FROM incentives_programme\n                WHERE id = NEW.programme_id;\n                RETURN NEW;\n                ', hash='ceb91c1426dbc0c0261cd15942bdf681283a707d', operation='INSERT', pgid='pgtrigger_is_called_by_its_slug_337b8', table='incentives_partnership', when='BEFORE')),
+        ),
+        migrations.AddConstraint(
+            model_name='partnership',
+            constraint=models.CheckConstraint(condition=models.Q(('reference__regex', '^[A-Za-z0-9_][A-Za-z0-9_-]*\\Z')), name='incentives_partnership_reference', violation_error_message='A reference does not begin with a dash.'),
         ),
     ]

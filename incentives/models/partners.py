@@ -1,6 +1,5 @@
 """Outside partners: their members' pseudonyms, their feeds, and the webhooks that tell of them."""
 
-import secrets
 import uuid
 
 import pgtrigger
@@ -10,12 +9,6 @@ from django.db.models.functions import Now
 
 from incentives.models.achievements import Achievement
 from incentives.models.programmes import OPAQUE_CODE, Programme
-
-ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that are taken for another
-
-
-def new_reference() -> str:
-    return "P-" + "".join(secrets.choice(ALPHABET) for _ in range(10))
 
 
 class PartnerManager(models.Manager["Partner"]):
@@ -63,20 +56,53 @@ class Partner(models.Model):
 class Partnership(models.Model):
     """A programme's partner, for ever: what is told to one is never told to the next.
 
-    `reference` is what the partner knows the programme by; its slug may say what it is about.
+    `reference` is what the partner knows the programme by.
     """
 
     programme = models.OneToOneField(Programme, models.PROTECT, related_name="partnership")
     partner = models.ForeignKey(Partner, models.PROTECT, related_name="partnerships")
-    reference = models.CharField(max_length=20, unique=True, default=new_reference, editable=False)
+    reference = models.SlugField(
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        unique=True,
+        help_text="What the partner calls it; empty is its slug. It must not tell what it is for.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         ordering = ["programme"]
-        triggers = [pgtrigger.Protect(name="stays", operation=pgtrigger.Update)]
+        constraints = [
+            # Also what keeps a spreadsheet from taking it for a formula.
+            models.CheckConstraint(
+                condition=Q(reference__regex=r"^[A-Za-z0-9_][A-Za-z0-9_-]*\Z"),
+                name="incentives_partnership_reference",
+                violation_error_message="A reference does not begin with a dash.",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="stays", operation=pgtrigger.Update),
+            # In the database, so that a row of plain SQL has one too.
+            pgtrigger.Trigger(
+                name="is_called_by_its_slug",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Q(new__reference=""),
+                func="""
+                SELECT slug INTO NEW.reference FROM incentives_programme
+                WHERE id = NEW.programme_id;
+                RETURN NEW;
+                """,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.programme} with {self.partner}"
+
+    def clean(self) -> None:
+        if self.programme_id and not self.reference:
+            self.reference = self.programme.slug
 
 
 class PartnerMember(models.Model):

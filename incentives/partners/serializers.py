@@ -17,7 +17,7 @@ class FeedLineSerializer(serializers.Serializer[object]):
     sequence = serializers.IntegerField(min_value=1, help_text="1, 2, 3 … without a gap.")
     member = serializers.UUIDField(help_text="A pseudonym that no other partner knows.")
     reward_code = serializers.CharField()
-    programme = serializers.CharField(help_text="A reference that no other partner knows.")
+    programme = serializers.CharField(help_text="Its slug, or a reference agreed on instead.")
     effective_date = serializers.DateField()
     status = serializers.ChoiceField(TOLD)
     version = serializers.IntegerField(min_value=1, help_text="The highest one is in force.")

@@ -25,7 +25,7 @@ def make_partner(slug: str = "rewards-co") -> Partner:
     return Partner.objects.create(slug=slug, name=slug.title())
 
 
-def make_programme(partner: Partner | None = None, **fields) -> Programme:
+def make_programme(partner: Partner | None = None, *, reference: str = "", **fields) -> Programme:
     employer, _ = Employer.objects.get_or_create(
         slug="acme", defaults={"name": "Acme", "timezone": "America/New_York"}
     )
@@ -34,7 +34,7 @@ def make_programme(partner: Partner | None = None, **fields) -> Programme:
         **{"employer": employer, "starts_on": date(2026, 1, 1), **named, **fields}
     )
     if partner is not None:
-        Partnership.objects.create(programme=programme, partner=partner)
+        Partnership.objects.create(programme=programme, partner=partner, reference=reference)
     return programme
 
 

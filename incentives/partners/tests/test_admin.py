@@ -85,9 +85,31 @@ def test_a_partner_is_made_with_its_programmes_and_keeps_its_name(chief):
     partnership = Partnership.objects.get()
     assert (partnership.partner.slug, partnership.programme) == ("gifts", programme)
     page = chief.get(f"{ROOT}/partner/{partnership.partner_id}/change/")
-    assert partnership.reference in page.text
+    assert partnership.reference == programme.slug
+    assert programme.slug in page.text
     assert 'name="slug"' not in page.text
     assert chief.post(f"{ROOT}/partner/{partnership.partner_id}/delete/").status_code == 403
+
+
+def test_a_programme_that_tells_too_much_gets_another_name(chief, partner):
+    programmes = [make_programme(), make_programme()]
+
+    def join(programme, reference):
+        inline = {
+            "partnerships-TOTAL_FORMS": 1,
+            "partnerships-INITIAL_FORMS": 0,
+            "partnerships-0-partner": partner.pk,
+            "partnerships-0-programme": programme.pk,
+            "partnerships-0-reference": reference,
+        }
+        return chief.post(f"{ROOT}/partner/{partner.pk}/change/", {"name": "Gifts", **inline})
+
+    assert "begin with a dash" in join(programmes[0], "-1").text
+    assert join(programmes[0], "P-7Q2K").status_code == 302
+    assert "already exists" in join(programmes[1], "P-7Q2K").text
+    assert join(programmes[1], "").status_code == 302
+    found = Partnership.objects.order_by("pk").values_list("reference", flat=True)
+    assert list(found) == ["P-7Q2K", programmes[1].slug]
 
 
 def test_the_list_shows_how_partners_stand_in_few_queries(

@@ -75,7 +75,7 @@ def test_what_is_released_is_told_once(partner, rule):
         "sequence": 1,
         "member": str(PartnerMember.objects.get().pseudonym),
         "reward_code": "RW-7Q2K",
-        "programme": Partnership.objects.get().reference,
+        "programme": rule.incentive.programme.slug,
         "effective_date": "2026-11-19",
         "status": "granted",
         "version": 1,
