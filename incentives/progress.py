@@ -12,6 +12,7 @@ from incentives import log
 from incentives.counting import Happening, Odd, Offer, Period, Standing, Version, advance, recount
 from incentives.offers import members, offers_of
 
+# What nothing can take back any more is achieved whatever the log says; all else the log tells.
 # One statement and so one moment: an event is either in a standing or still waits, never both.
 SNAPSHOT = """
 SELECT 'standing', incentive_id, rule_id, state, reached, first_at, latest_at, last_counted_on,
@@ -26,7 +27,7 @@ UNION ALL
 SELECT DISTINCT 'held', incentive_id, NULL::bigint, NULL::jsonb, NULL::int, NULL::timestamptz,
        NULL::timestamptz, NULL::date, NULL, NULL
 FROM incentives_achievement
-WHERE user_id = %(user_id)s AND status NOT IN ('reversed', 'capped')
+WHERE user_id = %(user_id)s AND status IN ('fulfilled', 'rejected')
 """
 
 

@@ -80,6 +80,18 @@ def test_a_retraction_counts_at_once(alice):
     assert shown(alice) == [entry(current=2, last_counted_on="2026-06-04")]
 
 
+def test_a_retraction_of_what_was_achieved_counts_at_once(alice):
+    offer(reward_code="RW-1")
+    member(ALICE)
+    ids = logged(ALICE, range(1, 6))
+    work()
+    retracted(ids[1])
+    expected = [entry(current=3, last_counted_on="2026-06-05")]
+    assert shown(alice) == expected
+    work()
+    assert shown(alice) == expected
+
+
 def test_the_current_streak_is_the_latest_run(alice):
     offer()
     member(ALICE)
