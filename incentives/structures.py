@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
@@ -22,7 +22,7 @@ MOST_PARTS, MOST_BLOCKS = 10, 20
 # A trimmed state keeps the days that are not further than this from its latest one.
 KEPT_DAYS = 60
 # Values are added up in millionths, as integers: exact, and the same in any order.
-MILLION = 10**6
+MILLION, MILLIONTH = 10**6, Decimal("0.000001")
 LARGEST_VALUE = 10**12
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
@@ -383,8 +383,8 @@ def millionths_of(value: object) -> int:
         return 0
     if not number.is_finite() or not -LARGEST_VALUE <= number <= LARGEST_VALUE:
         return 0
-    numerator, denominator = number.as_integer_ratio()
-    return numerator * MILLION // denominator
+    # Not by way of its fraction, whose denominator `1e-999999999` makes as large as memory.
+    return int(number.quantize(MILLIONTH, ROUND_DOWN) * MILLION)
 
 
 class Parts(Block):
