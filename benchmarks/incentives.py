@@ -115,6 +115,7 @@ def newcomers(employer: Employer, count: int) -> list[str]:
         Eligibility(employer=employer, user_id=user_id, starts_on=date(2020, 1, 1))
         for user_id in users
     )
+    forget()
     return users
 
 

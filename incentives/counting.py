@@ -89,6 +89,9 @@ class Standing:
     is_changed: bool = False
 
 
+FIRST_PLACE = {"event": 0, "member": 1, "employer": 2}
+
+
 def fact_of(
     happening: Happening, offer: Offer, version: Version, periods: Sequence[Period]
 ) -> Fact | None:
@@ -96,12 +99,8 @@ def fact_of(
     if happening.type not in version.structure.types:
         return None
     for period in periods:
-        zone = period.zone or offer.employer_zone
-        if version.local_day == "employer":
-            zone = offer.employer_zone
-        elif version.local_day == "event" and happening.zone:
-            zone = happening.zone
-        day = local_day(happening.at, zone)
+        places = (happening.zone, period.zone, offer.employer_zone)
+        day = local_day(happening.at, *places[FIRST_PLACE[version.local_day] :])
         if (
             period.starts_on <= day
             and (period.ends_on is None or day <= period.ends_on)

@@ -3,8 +3,8 @@
 from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import date, datetime
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from functools import cache, lru_cache
+from zoneinfo import ZoneInfo, available_timezones
 
 # Sorted, apart from each other, both ends included; days are proleptic ordinals, as in `date`.
 Runs = list[list[int]]
@@ -38,10 +38,18 @@ def each_day(runs: Runs) -> Iterator[int]:
         yield from range(first, last + 1)
 
 
+@cache
+def zones() -> frozenset[str]:
+    # `localtime` is a file of some machines, not a zone.
+    return frozenset(available_timezones()) - {"localtime"}
+
+
 @lru_cache(maxsize=1024)
-def zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+def first_zone(*names: str) -> ZoneInfo:
+    """UTC if none is one: a row of plain SQL may name anything, and must stop nobody."""
+    return ZoneInfo(next((name for name in names if name in zones()), "UTC"))
 
 
-def local_day(instant: datetime, zone_name: str) -> date:
-    return instant.astimezone(zone(zone_name)).date()
+def local_day(instant: datetime, *zone_names: str) -> date:
+    """In the first of these that is a zone."""
+    return instant.astimezone(first_zone(*zone_names)).date()

@@ -10,10 +10,8 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 
 from common.identity import canonical_user_id
-from incentives.days import local_day
+from incentives.days import local_day, zones
 from incentives.models import Employer
-from incentives.models.people import zones
-from incentives.programmes import look_again_at
 
 COLUMNS = ["user_id", "starts_on", "ends_on", "timezone"]
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -198,7 +196,7 @@ def import_rows(
     is_confirmed: bool,
     now: datetime,
 ) -> Imported:
-    """Make the file true, all of it or nothing; whom it concerns is counted anew behind it.
+    """Make the file true, all of it or nothing; a trigger has whom it concerns counted anew.
 
     Raises Held when a full file would end the eligibility of too many.
     """
@@ -225,7 +223,6 @@ def import_rows(
             if len(left) * 100 > HELD_ABOVE_PERCENT * len(members) and not is_confirmed:
                 raise Held(len(left), len(members))
         cursor.execute("DROP TABLE given")
-    look_again_at(touched)
     named = {row.user_id for row in rows}
     return Imported(
         added=len(named - known),

@@ -1,7 +1,7 @@
 """The incentives' JSON."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -12,9 +12,10 @@ from common.idempotency import VISIBLE_ASCII
 from common.problems import Fault, InvalidInput, TooLarge, fault, faults_of
 from common.serializers import Instant, StrictSerializer, Text, UserId
 from incentives.catalogue import faults_of_event
+from incentives.days import zones
 from incentives.log import Report, as_text, whole
 from incentives.models import Achievement
-from incentives.models.people import zones
+from incentives.models.events import EARLIEST
 from incentives.wording import why
 
 MOST_EVENTS = 500
@@ -22,8 +23,6 @@ MOST_FAULTS = 20
 LONGEST_DATA = 10_000
 SHOWN = [each for each in Achievement.Status.values if each != Achievement.Status.CAPPED]
 AHEAD = timedelta(minutes=5)
-# Where calendars are well defined in every zone.
-EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 class EventId(Text):

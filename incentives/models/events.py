@@ -1,12 +1,17 @@
 """What happened: the log of events, and who waits to be looked at because of it."""
 
+from datetime import UTC, datetime
+
 import pgtrigger
 from django.db import models
-from django.db.models import F, Func
+from django.db.models import F, Func, Q
 from django.db.models.functions import Now
+from django.db.models.lookups import Exact
 
 # Members are spread over this many shards; one worker at a time evaluates a shard.
 SHARDS = 16
+# Where calendars are well defined in every zone.
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Event(models.Model):
@@ -30,6 +35,18 @@ class Event(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["owner", "event_id"], name="incentives_event_unique"),
+            # What no worker can read would stop its whole shard; the API says so more kindly.
+            models.CheckConstraint(
+                condition=Exact(
+                    Func(F("data"), function="jsonb_typeof", output_field=models.TextField()),
+                    "object",
+                ),
+                name="incentives_event_data_is_object",
+            ),
+            models.CheckConstraint(
+                condition=Q(occurred_at__gte=EARLIEST, occurred_at__lt=LATEST),
+                name="incentives_event_in_the_calendar",
+            ),
         ]
         indexes = [models.Index(fields=["user_id", "occurred_at"], name="incentives_event_of_user")]
         triggers = [

@@ -1,19 +1,15 @@
 """Who is eligible: the employers and, for each, the periods of its members."""
 
-from functools import cache
-from zoneinfo import available_timezones
+from datetime import date
 
+import pgtrigger
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Func, Q, Value
 
-
-@cache
-def zones() -> frozenset[str]:
-    # `localtime` is a file of some machines, not a zone.
-    return frozenset(available_timezones()) - {"localtime"}
+from incentives.days import zones
 
 
 def validate_zone(name: str) -> None:
@@ -87,6 +83,11 @@ class Eligibility(models.Model):
                 condition=Q(ends_on=None) | Q(ends_on__gte=F("starts_on")),
                 name="incentives_eligibility_ends_after_start",
             ),
+            # PostgreSQL has infinite days; what no worker can read would stop its whole shard.
+            models.CheckConstraint(
+                condition=Q(starts_on__gte=date.min) & (Q(ends_on=None) | Q(ends_on__lte=date.max)),
+                name="incentives_eligibility_in_the_calendar",
+            ),
             # GiST knows equality of scalars only with an extension that is not everywhere: a
             # range of one point is equal to another where the two overlap.
             ExclusionConstraint(
@@ -104,6 +105,26 @@ class Eligibility(models.Model):
         indexes = [
             models.Index(fields=["user_id", "employer"], name="incentives_elig_user"),
             models.Index(fields=["employer", "user_id"], name="incentives_elig_employer"),
+        ]
+        # Whatever way a period comes, changes or goes, its member's log is looked at anew.
+        triggers = [
+            pgtrigger.Trigger(
+                name=name,
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=operation,
+                referencing=pgtrigger.Referencing(**tables),  # type: ignore[no-untyped-call]
+                func=f"""
+                INSERT INTO incentives_waiting (user_id)
+                SELECT user_id FROM {" UNION SELECT user_id FROM ".join(tables.values())};
+                RETURN NULL;
+                """,  # noqa: S608  # the only things put in are these names
+            )
+            for name, operation, tables in [
+                ("begins", pgtrigger.Insert, {"new": "fresh"}),
+                ("changes", pgtrigger.Update, {"old": "former", "new": "fresh"}),
+                ("goes", pgtrigger.Delete, {"old": "former"}),
+            ]
         ]
 
     def __str__(self) -> str:

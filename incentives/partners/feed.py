@@ -2,11 +2,11 @@
 
 from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
+from incentives.days import local_day
 from incentives.models import (
     Achievement,
     FeedEntry,
@@ -145,7 +145,7 @@ def effective_day(achievement: Achievement, told: FeedEntry | None, now: datetim
         return achievement.effective_on
     if told is not None:
         return told.effective_on
-    return now.astimezone(ZoneInfo(achievement.incentive.programme.employer.timezone)).date()
+    return local_day(now, achievement.incentive.programme.employer.timezone)
 
 
 def pseudonyms(partner: Partner, user_ids: set[str]) -> dict[str, PartnerMember]:

@@ -6,12 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 from unittest.mock import patch
 
 import pytest
+from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import ALICE, BOB, CHARLIE
-from incentives import evaluation
-from incentives.models import Achievement, Eligibility, Event, Programme, Progress, Waiting
+from incentives import evaluation, log
+from incentives.models import Achievement, Eligibility, Event, Programme, Progress
 from incentives.programmes import save_programme
 from incentives.tests.worlds import (
     BIRTH,
@@ -89,8 +90,7 @@ def test_an_event_before_the_file_that_names_its_member_counts():
     logged(ALICE, range(1, 6))
     work()
     assert awards(ALICE) == []
-    member(ALICE)
-    Waiting.objects.create(user_id=ALICE)  # as the import does
+    Eligibility.objects.create(employer=employer(), user_id=ALICE, starts_on=date(2025, 1, 1))
     work()
     assert len(awards(ALICE)) == 1
 
@@ -304,10 +304,63 @@ def test_without_eligibility_nothing_stays():
     logged(ALICE, range(1, 6))
     work()
     Eligibility.objects.all().delete()
-    Waiting.objects.create(user_id=ALICE)
     work()
     assert not Progress.objects.exists()
     assert [each.status for each in awards(ALICE)] == ["reversed"]
+
+
+def test_periods_that_come_change_and_go_by_plain_sql_count_like_any_other():
+    offer()
+    logged(ALICE, range(1, 6))
+    work()
+
+    def run(statement):
+        with connection.cursor() as cursor:
+            cursor.execute(statement, {"employer": employer().pk, "user": ALICE})
+        work()
+        return [each.status for each in awards(ALICE)]
+
+    begin = """
+    INSERT INTO incentives_eligibility (employer_id, user_id, starts_on)
+    VALUES (%(employer)s, %(user)s, '2026-01-01')
+    """
+    assert run(begin) == ["granted"]
+    assert run("UPDATE incentives_eligibility SET starts_on = '2026-06-02'") == ["reversed"]
+    assert run("UPDATE incentives_eligibility SET starts_on = '2026-06-01'") == ["granted"]
+    assert run("DELETE FROM incentives_eligibility") == ["reversed"]
+
+
+def test_a_row_that_names_no_zone_counts_in_the_next_best_and_stops_nobody():
+    offer()
+    member(ALICE, timezone="Mars/Base")
+    for day in range(1, 6):
+        happened(ALICE, f"2026-06-0{day}T03:00:00Z", zone="America")
+    work()
+    # In the employer's New York it is the evening before.
+    assert days(awards(ALICE)[0]) == [31, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("at", "data"),
+    [("infinity", "{}"), ("30000-01-01T00:00Z", "{}"), ("0500-01-01T00:00Z", "{}")]
+    + [("2026-06-01T00:00Z", data) for data in ["[]", "5", "null", '"x"']],
+)
+def test_an_event_that_no_worker_could_read_is_refused_by_the_database(at, data):
+    values = ["x", "x", ALICE, "health_data_logged", at, "", data]
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(log.RECORD_ONE, values)
+
+
+@pytest.mark.parametrize(
+    ("starts_on", "ends_on"), [("-infinity", None), ("2026-01-01", "infinity")]
+)
+def test_a_period_without_end_says_so_with_an_empty_end(starts_on, ends_on):
+    insert = """
+    INSERT INTO incentives_eligibility (employer_id, user_id, starts_on, ends_on)
+    VALUES (%s, %s, %s, %s)
+    """
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(insert, [employer().pk, ALICE, starts_on, ends_on])
 
 
 def test_events_loaded_by_plain_sql_count_like_any_other():
