@@ -24,7 +24,7 @@ SELECT 'waiting', event.id, NULL, event.data, NULL, event.occurred_at, event.ret
 FROM incentives_waiting waiting LEFT JOIN incentives_event event ON event.id = waiting.event_id
 WHERE waiting.user_id = %(user_id)s
 UNION ALL
-SELECT DISTINCT 'held', incentive_id, NULL::bigint, NULL::jsonb, NULL::int, NULL::timestamptz,
+SELECT DISTINCT 'held', incentive_id, NULL::bigint, NULL::jsonb, NULL::bigint, NULL::timestamptz,
        NULL::timestamptz, NULL::date, NULL, NULL
 FROM incentives_achievement
 WHERE user_id = %(user_id)s AND status IN ('fulfilled', 'rejected')

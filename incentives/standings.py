@@ -17,7 +17,7 @@ FROM incentives_progress WHERE user_id = ANY (%s)
 SAVE = """
 INSERT INTO incentives_progress AS mine
     (user_id, incentive_id, rule_id, state, reached, first_at, latest_at, last_counted_on)
-SELECT * FROM unnest(%s::varchar[], %s::bigint[], %s::bigint[], %s::jsonb[], %s::int[],
+SELECT * FROM unnest(%s::varchar[], %s::bigint[], %s::bigint[], %s::jsonb[], %s::bigint[],
                      %s::timestamptz[], %s::timestamptz[], %s::date[])
 ON CONFLICT (user_id, incentive_id) DO UPDATE
 SET rule_id = EXCLUDED.rule_id, state = EXCLUDED.state, reached = EXCLUDED.reached,

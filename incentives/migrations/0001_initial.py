@@ -105,7 +105,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('user_id', models.CharField(max_length=36)),
                 ('state', models.JSONField()),
-                ('reached', models.PositiveIntegerField()),
+                ('reached', models.PositiveBigIntegerField()),
                 ('first_at', models.DateTimeField()),
                 ('latest_at', models.DateTimeField()),
                 ('last_counted_on', models.DateField(null=True)),

@@ -12,8 +12,9 @@ class Progress(models.Model):
     user_id = models.CharField(max_length=36)
     rule = models.ForeignKey(Rule, models.PROTECT, related_name="+", db_index=False)
     state = models.JSONField()
-    # Occurrences that the state holds, whether or not cool-down and caps let them be awarded.
-    reached = models.PositiveIntegerField()
+    # Occurrences that the state holds, whether or not cool-down and caps let them be awarded: a
+    # large number that passes a small threshold passes it very often.
+    reached = models.PositiveBigIntegerField()
     first_at = models.DateTimeField()
     latest_at = models.DateTimeField()
     last_counted_on = models.DateField(null=True)
