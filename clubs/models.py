@@ -53,7 +53,7 @@ class Club(models.Model):
     class Meta:
         db_table = "club"
         ordering = ["name", "id"]
-        triggers = [triggers.pass_ids("club")]
+        triggers = [triggers.pass_ids()]
 
     def __str__(self) -> str:
         return self.name
@@ -82,7 +82,7 @@ class ClubStatusChange(models.Model):
         indexes = [models.Index(fields=["club", "effect_date"], name="club_history_by_date")]
         triggers = [
             *triggers.on_change("lock_clubs", "clubs_lock_clubs", "club_id", "bigint"),
-            triggers.pass_ids("club_status_history"),
+            triggers.pass_ids(),
         ]
 
     def __str__(self) -> str:
@@ -181,7 +181,7 @@ class StatusChange(models.Model):
         triggers = [
             *triggers.on_change("periods", "clubs_refresh_periods", "subscription_id", "varchar"),
             triggers.on_truncate("periods_after_truncate", "DELETE FROM clubs_period;"),
-            triggers.pass_ids("subscription_status_history"),
+            triggers.pass_ids(),
         ]
 
     def __str__(self) -> str:

@@ -43,7 +43,7 @@ def on_truncate(name: str, func: str) -> pgtrigger.Trigger:
     )
 
 
-def pass_ids(table: str) -> pgtrigger.Trigger:
-    """Who brings ids along leaves the sequence behind, and the next row without one would fail."""
-    call = f"PERFORM clubs_pass_ids('{table}', (SELECT max(id) FROM new_rows));"  # noqa: S608
+def pass_ids() -> pgtrigger.Trigger:
+    """Who brings ids from among ours along goes on counting there, and so do we, further on."""
+    call = "PERFORM clubs_pass_ids((SELECT max(id) FROM new_rows));"
     return after("pass_ids", pgtrigger.Insert, call)

@@ -37,20 +37,32 @@ BEGIN
     ) holding;
 END $$;
 
-CREATE FUNCTION clubs_pass_ids(named text, highest bigint) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    numbers regclass := pg_get_serial_sequence(named, 'id');
+CREATE FUNCTION clubs_pass_ids(highest bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF highest > coalesce(pg_sequence_last_value(numbers), 0) THEN
-        PERFORM setval(numbers, highest);
+    -- Beyond what a reader of JSON can count we do not follow.
+    IF highest > pg_sequence_last_value('clubs_ids') AND highest < 9000000000000000 THEN
+        PERFORM setval('clubs_ids', highest + 1000000);
     END IF;
 END $$;
 """
 DROP_FUNCTIONS = """
 DROP FUNCTION clubs_lock_clubs(bigint[]);
 DROP FUNCTION clubs_refresh_periods(varchar[]);
-DROP FUNCTION clubs_pass_ids(text, bigint);
+DROP FUNCTION clubs_pass_ids(bigint);
 """
+
+# Others count the ids of their rows by hand. Ours come from where nobody does, and from a sequence
+# that belongs to no table: loaddata and TRUNCATE … RESTART IDENTITY leave it alone.
+OWN_IDS = """
+CREATE SEQUENCE clubs_ids;
+SELECT setval('clubs_ids', 1000000000000);
+""" + "".join(
+    f"ALTER TABLE {table} ALTER COLUMN id DROP IDENTITY;"
+    f"ALTER TABLE {table} ALTER COLUMN id SET DEFAULT nextval('clubs_ids');"
+    for table in ("club", "club_status_history", "subscription_status_history")
+)
+
+DROP_OWN_IDS = "DROP SEQUENCE clubs_ids CASCADE;"
 
 
 class Migration(migrations.Migration):
@@ -207,7 +219,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='club',
-            trigger=pgtrigger.compiler.Trigger(name='pass_ids', sql=pgtrigger.compiler.UpsertTriggerSql(func="PERFORM clubs_pass_ids('club', (SELECT max(id) FROM new_rows)); RETURN NULL;", hash='dfc56adbf8a59f3aa1f02d72bb0539f60cafb36e', level='STATEMENT', operation='INSERT', pgid='pgtrigger_pass_ids_ba254', referencing='REFERENCING NEW TABLE AS new_rows ', table='club', when='AFTER')),
+            trigger=pgtrigger.compiler.Trigger(name='pass_ids', sql=pgtrigger.compiler.UpsertTriggerSql(func="PERFORM clubs_pass_ids((SELECT max(id) FROM new_rows)); RETURN NULL;", hash='2f07bde1d324672418165b6d9dcb2503f2871a85', level='STATEMENT', operation='INSERT', pgid='pgtrigger_pass_ids_ba254', referencing='REFERENCING NEW TABLE AS new_rows ', table='club', when='AFTER')),
         ),
         migrations.AddField(
             model_name='clubstatuschange',
@@ -286,7 +298,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='clubstatuschange',
-            trigger=pgtrigger.compiler.Trigger(name='pass_ids', sql=pgtrigger.compiler.UpsertTriggerSql(func="PERFORM clubs_pass_ids('club_status_history', (SELECT max(id) FROM new_rows)); RETURN NULL;", hash='cd637763b81eb9f33594894fa43d5eb6e09a33c7', level='STATEMENT', operation='INSERT', pgid='pgtrigger_pass_ids_d833d', referencing='REFERENCING NEW TABLE AS new_rows ', table='club_status_history', when='AFTER')),
+            trigger=pgtrigger.compiler.Trigger(name='pass_ids', sql=pgtrigger.compiler.UpsertTriggerSql(func="PERFORM clubs_pass_ids((SELECT max(id) FROM new_rows)); RETURN NULL;", hash='793fdfb9d305aa28ea2d6bcff11ad2fd8a90f88e', level='STATEMENT', operation='INSERT', pgid='pgtrigger_pass_ids_d833d', referencing='REFERENCING NEW TABLE AS new_rows ', table='club_status_history', when='AFTER')),
         ),
         migrations.AddIndex(
             model_name='subscription',
@@ -338,7 +350,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='statuschange',
-            trigger=pgtrigger.compiler.Trigger(name='pass_ids', sql=pgtrigger.compiler.UpsertTriggerSql(func="PERFORM clubs_pass_ids('subscription_status_history', (SELECT max(id) FROM new_rows)); RETURN NULL;", hash='5d1aab8a9cc7059032fc25a76c8d2eb13a82c375', level='STATEMENT', operation='INSERT', pgid='pgtrigger_pass_ids_3664e', referencing='REFERENCING NEW TABLE AS new_rows ', table='subscription_status_history', when='AFTER')),
+            trigger=pgtrigger.compiler.Trigger(name='pass_ids', sql=pgtrigger.compiler.UpsertTriggerSql(func="PERFORM clubs_pass_ids((SELECT max(id) FROM new_rows)); RETURN NULL;", hash='8212b3c0055b40dd53f52dd5d3bc6e2890c0523c', level='STATEMENT', operation='INSERT', pgid='pgtrigger_pass_ids_3664e', referencing='REFERENCING NEW TABLE AS new_rows ', table='subscription_status_history', when='AFTER')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='removedchange',
@@ -384,4 +396,5 @@ class Migration(migrations.Migration):
             model_name='charge',
             trigger=pgtrigger.compiler.Trigger(name='success_is_final', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."state" = \'succeeded\')', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='038600b73e21ef6986e48331658a8d18e5b8fe80', operation='UPDATE', pgid='pgtrigger_success_is_final_339e8', table='clubs_charge', when='BEFORE')),
         ),
+        migrations.RunSQL(OWN_IDS, DROP_OWN_IDS),
     ]
