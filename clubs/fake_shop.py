@@ -171,7 +171,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(mood.status or 402, {"error": "the card was declined"})
 
     def exists(self, call: dict[str, str], mood: Mood) -> None:
-        self.answer(409, {"error": "the order exists"})
+        self.write(409, (mood.body or "the order exists").encode())
 
     def fail(self, call: dict[str, str], mood: Mood) -> None:
         self.answer(mood.status or 500, {"error": "it hurts"})

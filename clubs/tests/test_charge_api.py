@@ -2,6 +2,8 @@
 
 import json
 import logging
+import socket
+import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -226,8 +228,22 @@ def test_a_shop_that_is_not_there_or_not_itself_frees_the_month(shop, settings, 
     assert not shop.calls
 
 
-def test_a_shop_that_had_the_order_is_believed(shop):
-    shop.moods = [Mood("exists")]
+def test_a_name_that_takes_all_the_time_to_look_up_leads_to_no_call(shop, monkeypatch):
+    look_up = socket.getaddrinfo
+
+    def slowly(*asked, **options):
+        time.sleep(1.2)
+        return look_up(*asked, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    assert code(charge(make_subscription())) == REFUSED
+    assert state() == "failed"
+    assert not shop.calls
+
+
+@pytest.mark.parametrize("words", ["", "{}", "null", " [ ] ", '{"error": "Duplicate"}', "see r-1"])
+def test_a_shop_that_had_the_order_is_believed(shop, words):
+    shop.moods = [Mood("exists", body=words)]
     response = charge(make_subscription())
     assert response.status_code == 201
     assert (response.json()["state"], response.json()["charged"]) == ("succeeded", False)
