@@ -84,8 +84,7 @@ def as_json(subscription: Subscription, status_id: int | None) -> dict[str, Any]
 
 
 def history_of(changes: ChangeQuerySet) -> list[dict[str, Any]]:
-    effective = changes.exclude(effect_date=None).order_by("effect_date", "create_date", "id")
-    return [change_as_json(change) for change in effective]
+    return [change_as_json(change) for change in changes.in_order()]
 
 
 def change_as_json(change: StatusChange) -> dict[str, Any]:

@@ -149,14 +149,8 @@ class SubscriptionAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 def life_of(subscription: Subscription) -> dict[str, Any]:
     """Everything that was decided and charged, drawn and listed."""
     now = timezone.now()
-    history = list(
-        subscription.history.exclude(effect_date=None).order_by("effect_date", "create_date", "id")
-    )
-    club_history = list(
-        subscription.club.history.exclude(effect_date=None).order_by(
-            "effect_date", "create_date", "id"
-        )
-    )
+    history = list(subscription.history.in_order())
+    club_history = list(subscription.club.history.in_order())
     charges = list(subscription.charges.order_by("-period", "-id"))
     window = timeline.window_of(
         [change.effect_date for change in history if change.effect_date], now

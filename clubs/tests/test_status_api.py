@@ -201,6 +201,16 @@ def test_of_equal_dates_the_later_decision_holds(client, subscription):
         )
 
 
+def test_the_history_ends_with_what_holds(client, subscription):
+    at = timezone.now() - DAY
+    decide(subscription.pk, PAUSED, at)
+    decide(subscription.pk, CANCELLED, at)
+    StatusChange.objects.filter(status=CANCELLED).update(create_date=None)
+    body = change(client, subscription, ACTIVE, effect_date=(at - DAY).isoformat()).json()
+    assert [each["status_id"] for each in body["history"]] == [ACTIVE, ACTIVE, CANCELLED, PAUSED]
+    assert body["status_id"] == PAUSED
+
+
 def test_rows_without_a_date_are_not_there(client, subscription):
     decide(subscription.pk, CANCELLED, None)
     body = change(client, subscription, ACTIVE).json()
