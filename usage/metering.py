@@ -20,7 +20,12 @@ from usage.reading import Usage
 
 Arguments = dict[str, Any]
 ATTEMPTS = 3
-PASSING = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+PASSING = (
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.DeadlockDetected,
+    # The customer was there a moment ago; the next try sees that it is not.
+    psycopg.errors.ForeignKeyViolation,
+)
 
 
 class UnknownCustomer(Problem):
@@ -99,6 +104,7 @@ FROM (SELECT c AS customer_id, s AS service, u AS units, p AS price,
              decode(f, 'hex') AS fingerprint, %(now)s::timestamptz AS now
       FROM jsonb_to_recordset(%(records)s::jsonb)
            AS given(k text, c bigint, s text, u numeric, p numeric, t timestamptz, f text)) given
+WHERE EXISTS (SELECT FROM customer WHERE id = customer_id)
 -- Whoever brings the same keys takes them in the same order.
 ORDER BY key COLLATE "C"
 ON CONFLICT (owner, idempotency_key) DO NOTHING
@@ -311,8 +317,8 @@ def insert_many(owner: str, batch: Sequence[Usage], now: datetime) -> list[tuple
 def write(statement: str, arguments: Arguments) -> tuple[int, list[Any]]:
     """How many rows were written, and what they return.
 
-    Again when the month was closed at the very moment, or when PostgreSQL ended one of two that
-    waited for each other.
+    Again when the month was closed or the customer deleted at the very moment, or when PostgreSQL
+    ended one of two that waited for each other.
     """
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
@@ -321,7 +327,7 @@ def write(statement: str, arguments: Arguments) -> tuple[int, list[Any]]:
             with savepoint, connection.cursor() as cursor:
                 cursor.execute(statement, arguments)
                 return cursor.rowcount, cursor.fetchall() if cursor.description else []
-        except OperationalError as error:
+        except (IntegrityError, OperationalError) as error:
             if not isinstance(error.__cause__, PASSING) or not attempts_left:
                 raise
     raise AssertionError("unreachable")

@@ -137,6 +137,29 @@ def test_a_retry_waits_for_the_first_and_takes_over_when_that_one_fails():
     assert total_of(ALICE) == Decimal("0.1")
 
 
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_a_customer_who_is_deleted_meanwhile_is_unknown(is_batch):
+    is_deleted = Event()
+
+    def delete():
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM customer WHERE id = %s", [TAYLOR])
+            is_deleted.set()
+            time.sleep(0.3)
+
+    def go():
+        is_deleted.wait(10)
+        if is_batch:
+            return send([usage("k1"), usage("k2", customer=TAYLOR)])
+        return use("k2", customer=TAYLOR)
+
+    _, found = at_once([delete, go])
+    if is_batch:
+        assert found == ["created", "unknown_customer"]
+    else:
+        assert isinstance(found, metering.UnknownCustomer)
+
+
 def test_a_record_is_taken_back_once_however_many_try():
     record = use("k1")
 
