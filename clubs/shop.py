@@ -230,16 +230,17 @@ def is_about_existing(body: bytes | None, request_id: str) -> bool:
 def order_in(body: bytes | None) -> Any:
     """The JSON that the shop answered, None if it cannot be kept as it is, or tells our keys."""
     try:
-        text = (body or b"").decode()
-        order = json.loads(text, parse_constant=refuse)
-        plain = json.dumps(order, ensure_ascii=False, allow_nan=False)
-        plain.encode()  # no lone surrogate
+        order = json.loads((body or b"").decode(), parse_constant=refuse)
+        json.dumps(order, ensure_ascii=False, allow_nan=False).encode()  # no lone surrogate
     except (ValueError, RecursionError):
         return None
-    # A word as short as "key" may stand in any order.
-    secrets = (settings.ECOMMERCE_API_KEY, settings.ECOMMERCE_API_SECRET)
-    told = any(len(each) >= 8 and json.dumps(each)[1:-1] in json.dumps(order) for each in secrets)
-    return None if told or "\\u0000" in json.dumps(order) else order
+    text = json.dumps(order)
+    quoted = [
+        json.dumps(each) for each in (settings.ECOMMERCE_API_KEY, settings.ECOMMERCE_API_SECRET)
+    ]
+    # A short one may be part of a word, in any order.
+    told = any((each if len(each) < 10 else each[1:-1]) in text for each in quoted)
+    return None if told or "\\u0000" in text else order
 
 
 def refuse(constant: str) -> Any:

@@ -340,6 +340,16 @@ def test_the_secrets_stand_nowhere(shop, settings, caplog):
     assert SECRET not in text
 
 
+@pytest.mark.parametrize("secret", ["s3cret", "t0ps3cret"])
+def test_an_order_that_quotes_our_keys_is_not_kept(shop, settings, secret):
+    settings.ECOMMERCE_API_KEY = settings.ECOMMERCE_API_SECRET = secret
+    shop.moods = [Mood("echo")]
+    assert charge(make_subscription()).json()["order"] is None
+    shop.moods = [Mood("garbage", body='{"sku": "no-s3crets-here"}')]
+    order = charge(make_subscription(), "r-2").json()["order"]
+    assert order == {"sku": "no-s3crets-here"}
+
+
 def test_the_last_instant_of_a_month_and_the_first_of_the_next(shop, settings):
     for zone, edge in [
         ("UTC", datetime(2026, 2, 1, tzinfo=UTC)),
