@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from clubs.models import ClubStatus, ClubStatusChange, Period, Status, Subscription
+from clubs.models import ClubStatus, Period, Status, Subscription
+from clubs.services import club_status
 
 IDS_PER_CHUNK = 20_000
 
@@ -69,9 +70,7 @@ def is_eligible(subscription: Subscription, *, at: datetime) -> bool:
     period = Period.objects.filter(subscription=subscription).covering(at).first()
     if period is None or period.status_id != Status.ACTIVE:
         return False
-    decisions = ClubStatusChange.objects.filter(club=subscription.club_id).until(at)
-    status = decisions.values_list("club_status_id", flat=True).first()
-    return status in (ClubStatus.ACTIVE, ClubStatus.CLOSED)
+    return club_status(subscription.club_id, at=at) in (ClubStatus.ACTIVE, ClubStatus.CLOSED)
 
 
 CANDIDATES = f"""
