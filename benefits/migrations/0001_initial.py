@@ -70,10 +70,11 @@ MOVED = """(
         EXCEPT ALL SELECT benefit_id, usage_timestamp FROM {}
     ) AS moved"""
 
-# Ids that others chose must not meet those that the sequence is going to give. It does not
-# follow to its own end, behind which it would give none any more.
+# Ids that others chose must not meet those that the sequence is going to give. Whoever counts his
+# own up by hand goes on where he was, so it leaves him room; and it does not follow to its own end,
+# behind which it would give none any more.
 FOLLOW = """
-    PERFORM setval('{table}_id_seq', max(id)) FROM added WHERE id < 1::bigint << 62
+    PERFORM setval('{table}_id_seq', max(id) + 1000000) FROM added WHERE id < 1::bigint << 62
     HAVING max(id) > (SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END
                       FROM {table}_id_seq);
 """
@@ -207,7 +208,7 @@ BEGIN
         RETURNING benefit_usage.id INTO id;
         EXIT WHEN id IS NOT NULL;
         -- Others chose this id, and came past the triggers.
-        PERFORM setval('benefit_usage_id_seq', max(benefit_usage.id)) FROM benefit_usage
+        PERFORM setval('benefit_usage_id_seq', max(benefit_usage.id) + 1000000) FROM benefit_usage
         WHERE benefit_usage.id < 1::bigint << 62;
     END LOOP;
     outcome := 'recorded';
