@@ -120,9 +120,15 @@ def test_importing_what_was_loaded_changes_nothing(tmp_path: Path) -> None:
     assert everything() == before
 
 
+def loaded_files() -> list[Path]:
+    """Besides them there are the parts that apps make of today."""
+    names = set(demo.load())
+    return [file for file in FILES if file.name in names]
+
+
 @pytest.mark.django_db
 def test_what_people_changed_since_is_left_alone_by_the_next_start() -> None:
-    assert len(list(demo.load())) == len(FILES)
+    assert loaded_files() == FILES
     file = QUIZ_FILES[0]
     edited = content(file) | {"title": dict.fromkeys(LANGUAGES, "Edited")}
     authoring.import_document(data=edited, publish_at=timezone.now())
@@ -140,7 +146,7 @@ def test_a_quiz_of_that_name_that_people_made_before_the_first_start_stays(
     own = document(slug=content(QUIZ_FILES[0])["slug"])
     authoring.import_document(data=own, publish_at=publish_at)
     before = everything()
-    assert len(list(demo.load())) == len(FILES) - 1
+    assert len(loaded_files()) == len(FILES) - 1
     assert QuizVersion.objects.get(quiz__slug=own["slug"]).document == own
     assert everything()[0][: len(before[0])] == before[0]
     assert list(demo.load()) == []

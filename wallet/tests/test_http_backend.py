@@ -39,6 +39,11 @@ def claim():
     )
 
 
+@pytest.fixture(autouse=True)
+def _worker_threads_keep_no_connection(monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
+
+
 def as_posted(claim):
     return claim.amount, claim.kind, claim.reference, claim.reason
 
