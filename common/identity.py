@@ -88,7 +88,7 @@ class ServiceKey(BaseAuthentication):
         scheme, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
             raise AuthenticationFailed("An API key is needed: Authorization: Bearer <key>.")
-        key = ApiKey.objects.in_use(secret.strip())
+        key = ApiKey.in_use(secret.strip())
         if key is None:
             raise AuthenticationFailed("The API key is unknown or revoked.")
         return Service(key.owner, frozenset(key.scopes)), None

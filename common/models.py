@@ -40,21 +40,6 @@ SELECT id, owner, scopes, last_used_at FROM common_apikey WHERE digest = %s AND 
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
-    def in_use(self, secret: str) -> "ApiKey | None":
-        """The key of this secret unless it was revoked; notes that it was used."""
-        digest, now = digest_of(secret), timezone.now()
-        remembered = _remembered.get(digest)
-        if remembered is not None and now - remembered[0] < MEMORY:
-            return remembered[1]
-        key = next(iter(self.raw(KEY_IN_USE, [digest])), None)
-        if key is None:
-            _remembered.pop(digest, None)
-            return None
-        if key.last_used_at is None or now - key.last_used_at > LAST_USE_PRECISION:
-            self.filter(pk=key.pk).update(last_used_at=now)
-        _remembered[digest] = now, key
-        return key
-
     def update(self, **values: Any) -> int:
         _remembered.clear()
         return super().update(**values)
@@ -91,6 +76,22 @@ class ApiKey(models.Model):
             owner=owner, scopes=scopes, digest=digest_of(secret), hint=secret[:12]
         )
         return key, secret
+
+    @classmethod
+    def in_use(cls, secret: str) -> "ApiKey | None":
+        """The key of this secret unless it was revoked; notes that it was used."""
+        digest, now = digest_of(secret), timezone.now()
+        remembered = _remembered.get(digest)
+        if remembered is not None and now - remembered[0] < MEMORY:
+            return remembered[1]
+        key = next(iter(cls.objects.raw(KEY_IN_USE, [digest])), None)
+        if key is None:
+            _remembered.pop(digest, None)
+            return None
+        if key.last_used_at is None or now - key.last_used_at > LAST_USE_PRECISION:
+            cls.objects.filter(pk=key.pk).update(last_used_at=now)
+        _remembered[digest] = now, key
+        return key
 
     def revoke(self) -> None:
         type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())

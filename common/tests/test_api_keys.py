@@ -41,7 +41,7 @@ def test_the_secret_is_on_the_page_that_follows_and_works(chief):
     assert secret in response.text
     assert key.digest == digest_of(secret)
     assert (key.owner, sorted(key.scopes)) == ("Rewards Co", ["wallet.read", "wallet.write"])
-    assert ApiKey.objects.in_use(secret) == key
+    assert ApiKey.in_use(secret) == key
 
 
 def test_the_secret_is_shown_once_and_kept_nowhere(chief, caplog):
@@ -94,7 +94,7 @@ def test_a_revoked_key_works_no_more(chief, how):
         chief.post(LIST, {"action": "revoke_selected", "_selected_action": [key.pk]})
     key.refresh_from_db()
     assert key.revoked_at is not None
-    assert ApiKey.objects.in_use(secret) is None
+    assert ApiKey.in_use(secret) is None
     assert LogEntry.objects.get().change_message == "Revoked."
     assert "/revoke/" not in chief.get(f"{LIST}{key.pk}/change/").text
 
@@ -126,12 +126,12 @@ def test_making_and_revoking_need_their_permissions():
     assert viewer.post(f"{LIST}{key.pk}/revoke/").status_code == 403
     viewer.post(LIST, {"action": "revoke_selected", "_selected_action": [key.pk]})
     assert "/revoke/" not in viewer.get(f"{LIST}{key.pk}/change/").text
-    assert ApiKey.objects.in_use(secret) == key
+    assert ApiKey.in_use(secret) == key
 
 
 def test_the_list_tells_keys_apart_without_telling_them(chief):
     key, secret = ApiKey.issue(owner="shop", scopes=["wallet.read", "wallet.write"])
-    ApiKey.objects.in_use(secret)
+    ApiKey.in_use(secret)
     old, _ = ApiKey.issue(owner="old shop", scopes=["wallet.read"])
     old.revoke()
     page = chief.get(LIST).text
@@ -149,7 +149,7 @@ def test_the_list_tells_keys_apart_without_telling_them(chief):
 def test_the_command_prints_the_key_and_nothing_else(capsys):
     call_command("create_api_key", owner="Ağ & Co", scopes="wallet.write, wallet.read")
     printed = capsys.readouterr()
-    key = ApiKey.objects.in_use(printed.out.removesuffix("\n"))
+    key = ApiKey.in_use(printed.out.removesuffix("\n"))
     assert key is not None
     assert (key.owner, key.scopes) == ("Ağ & Co", ["wallet.read", "wallet.write"])
     assert printed.err == ""
