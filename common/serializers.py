@@ -1,29 +1,49 @@
 """Serializers that take JSON at its word: no unknown fields, no text for a number."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import Any
 
+from django.core.validators import ProhibitNullCharactersValidator
 from rest_framework import serializers
+from rest_framework.fields import SkipField, empty
+from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from common.identity import canonical_user_id
+
+Check = Callable[[Any], Any]
 
 
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses what it does not know; DRF alone would drop it silently."""
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            unknown = {name: ["No such field."] for name in data if name not in self.known}
-            if unknown:
-                raise serializers.ValidationError(unknown, code="unknown-field")
-        return super().to_internal_value(data)
+        """As DRF's, for JSON alone: there a field may also come from a form, or be set deep."""
+        if not isinstance(data, Mapping):
+            return super().to_internal_value(data)
+        if not self.readers.keys() >= data.keys():
+            unknown = {name: ["No such field."] for name in data if name not in self.readers}
+            raise serializers.ValidationError(unknown, code="unknown-field")
+        found, errors = {}, {}
+        for name, (field, check) in self.readers.items():
+            try:
+                value = field.run_validation(data.get(name, empty))
+                found[name] = check(value) if check else value
+            except serializers.ValidationError as error:
+                errors[name] = error.detail
+            except SkipField:
+                pass
+        if errors:
+            raise serializers.ValidationError(errors)
+        return found
 
     @cached_property
-    def known(self) -> frozenset[str]:
-        return frozenset(name for name, field in self.fields.items() if not field.read_only)
+    def readers(self) -> dict[str, tuple[serializers.Field[Any, Any, Any, Any], Check | None]]:
+        """Each field with its `validate_<name>`, if there is one."""
+        fields = {name: field for name, field in self.fields.items() if not field.read_only}
+        return {n: (field, getattr(self, f"validate_{n}", None)) for n, field in fields.items()}
 
     @classmethod
     def read(cls, data: Any) -> dict[str, Any]:
@@ -53,17 +73,22 @@ class Integer(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+AT_THE_BORDER = (ProhibitNullCharactersValidator, ProhibitSurrogateCharactersValidator)
+
+
 class Text(serializers.CharField):
     """A JSON string, kept as it came."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("trim_whitespace", False)
         super().__init__(**options)
+        # The border has refused NUL and lone surrogates, wherever in a request they are.
+        self.validators = [each for each in self.validators if not isinstance(each, AT_THE_BORDER)]
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
-        return super().to_internal_value(data)
+        return data.strip() if self.trim_whitespace else data
 
 
 class UserId(Text):
