@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from common.idempotency import required_key_of
 from common.identity import EndUser, GatewayUser, HasScope, Service, ServiceKey
 from common.pagination import CursorPage
+from common.renderers import Answer
 from wallet import ledger
 from wallet.models import Account, Entry
 from wallet.serializers import BalanceSerializer, EntrySerializer, NewPosting, PostingSerializer
@@ -102,11 +103,11 @@ class PostingViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Entry]):
         parameters=[KEY],
         responses={201: PostingSerializer, 200: PostingSerializer},
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> Answer:
         """Post coins to a wallet, once for each key: a replay answers 200 with the first entry."""
         key = required_key_of(request)
         posted = ledger.post(owner=self.owner, key=key, **NewPosting.read(request.data))
-        return Response(
+        return Answer(
             posted.as_json(),
             status.HTTP_200_OK if posted.is_replay else status.HTTP_201_CREATED,
             headers={"Idempotent-Replayed": "true"} if posted.is_replay else None,
