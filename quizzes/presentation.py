@@ -48,18 +48,26 @@ def attempt_body(attempt: Attempt) -> dict[str, Any]:
 
 
 def result_body(attempt: Attempt) -> dict[str, Any]:
-    """The verdicts and the standing as they were at completion: the same body for ever."""
-    grades, standing = cast("Any", attempt.grades), cast("Any", attempt.standing)
+    """The verdicts and the standing as they were at completion: the same body for ever.
+
+    An attempt that came by SQL may lack any of it: it stands where it stands now.
+    """
+    grades: dict[str, Any] = attempt.grades or {}
+    standing = (
+        attempt.standing
+        or standings.standing_of(attempt.user_id, attempt.quiz, len(attempt.sheets)).as_json()
+    )
     rewards = dict(attempt.rewards.values_list("question", "amount"))
     questions = []
     for sheet in attempt.sheets:
-        is_correct, score = grades[sheet.question.key]
+        is_correct, score = grades.get(sheet.question.key, (False, 0))
+        answer = attempt.answers.get(sheet.question.key)
         questions.append(
             {
                 "id": sheet.id,
                 "is_correct": is_correct,
                 "score": float(score),
-                "answer": sheet.written(attempt.answers[sheet.question.key]),
+                "answer": None if answer is None else sheet.written(answer),
                 **revealed(sheet),
             }
         )

@@ -1,4 +1,4 @@
-"""What follows from a completed attempt: the coins."""
+"""What follows from a completed attempt: the coins, and its place among the others."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,11 +11,11 @@ from quizzes import rewards, services
 from quizzes.models import Attempt
 
 
-@receiver(post_save, sender=Attempt, dispatch_uid="quizzes.pay_for_completion")
-def pay_for_completion(instance: Attempt, raw: bool, **kwargs: Any) -> None:
+@receiver(post_save, sender=Attempt, dispatch_uid="quizzes.follow_completion")
+def follow_completion(instance: Attempt, raw: bool, **kwargs: Any) -> None:
     # `raw` is loaddata: it brings the attempts of another database, whose wallet has paid them.
     if instance.is_completed and not raw:
-        services.reward(instance)
+        services.follow_completion(instance)
 
 
 @receiver(wallet.services.verifying, dispatch_uid="quizzes.verify_rewards")

@@ -91,7 +91,7 @@ def save_answer(
 
 
 def complete_attempt(*, attempt_id: UUID, user_id: str, now: datetime) -> Attempt:
-    """Grade, reward and count the attempt, all in one transaction; again, it is returned as it is.
+    """Grade the attempt, with all that follows, in one transaction; again, it is returned as it is.
 
     Raises NotFound or QuestionsUnanswered.
     """
@@ -121,21 +121,32 @@ def complete_attempt(*, attempt_id: UUID, user_id: str, now: datetime) -> Attemp
         attempt.correct = sum(each.is_correct for each in grades)
         attempt.total = len(sheets)
         attempt.score = half_up(sum((each.score for each in grades), Fraction()) / len(sheets), 4)
-        # The hook on this save pays the reward (receivers.py), in this transaction.
+        # The hook on this save does what follows (receivers.py), in this transaction.
         attempt.save(update_fields=["completed_at", "grades", "correct", "total", "score"])
+    return attempt
+
+
+def follow_completion(attempt: Attempt) -> None:
+    """The coins, the place among the others, word to whoever listens: once, whoever completed it.
+
+    An attempt that has its standing is counted.
+    """
+    with transaction.atomic():
+        reward(attempt)
+        waiting = Attempt.objects.select_for_update().filter(pk=attempt.pk, standing__isnull=True)
+        if attempt.standing is not None or waiting.values_list("pk").first() is None:
+            return
+        grades, user_id = attempt.grades or {}, attempt.user_id
         standings.count(
             quiz=attempt.quiz,
             user_id=user_id,
             language=attempt.language,
-            verdicts={
-                sheet.id: each.is_correct for sheet, each in zip(sheets, grades, strict=True)
-            },
+            verdicts={sheet.id: grades[sheet.question.key][0] for sheet in attempt.sheets},
         )
-        standing = standings.standing_of(user_id, attempt.quiz, attempt.total)
+        standing = standings.standing_of(user_id, attempt.quiz, attempt.total or 0)
         attempt.standing = standing.as_json()
         Attempt.objects.filter(pk=attempt.pk).update(standing=attempt.standing)
         quiz_completed.send(sender=Attempt, attempt=attempt)
-    return attempt
 
 
 def reward(attempt: Attempt) -> None:

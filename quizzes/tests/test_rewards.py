@@ -1,7 +1,9 @@
 """Coins: 100 for a question answered correctly, once per user and question, for ever."""
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -14,6 +16,7 @@ from conftest import ALICE, BOB
 from quizzes import authoring, rewards, services
 from quizzes.document import LANGUAGES
 from quizzes.models import Attempt, QuestionReward, Quiz
+from quizzes.signals import quiz_completed
 from quizzes.tests import document, single_choice
 from quizzes.tests.factories import (
     Json,
@@ -76,6 +79,46 @@ def test_a_partly_right_answer_pays_nothing(alice: APIClient) -> None:
     result = complete(alice, attempt).json()
     assert result["score"] > 0
     assert result["reward"] == {"amount": 0, "newly_rewarded": []}
+
+
+def completed_by_hand(alice: APIClient) -> Attempt:
+    """As a script of somebody's would, without an answer and without our services."""
+    attempt = Attempt.objects.get(pk=start(alice)["id"])
+    keys = [sheet.question.key for sheet in attempt.sheets]
+    attempt.grades = {key: [key != "q1", "1.0000"] for key in keys}
+    attempt.correct, attempt.total, attempt.score = 2, 3, Decimal("0.6667")
+    attempt.completed_at = timezone.now()
+    attempt.save()
+    return attempt
+
+
+def test_an_attempt_that_somebody_else_completes_is_paid_counted_and_told(
+    alice: APIClient,
+) -> None:
+    quiz = publish(*numbered(3))
+    told = Mock()
+    quiz_completed.connect(told)
+    attempt = completed_by_hand(alice)
+    again = Attempt.objects.get(pk=attempt.pk)
+    again.save()
+    attempt.save()
+    assert balance(alice) == 200
+    assert told.call_count == 1
+    progress = alice.get(f"/api/v1/quizzes/{quiz.slug}/progress/").json()
+    assert (progress["best_correct"], progress["attempts"]) == (2, 1)
+    read = alice.get(f"/api/v1/attempts/{attempt.pk}/").json()
+    assert read["result"] == complete(alice, read).json()
+    assert [each["answer"] for each in read["result"]["questions"]] == [None] * 3
+    assert reward_of(read["result"]) == (200, [0, 2])
+
+
+def test_completed_attempts_that_came_by_sql_are_read_as_far_as_they_say(alice: APIClient) -> None:
+    publish(*numbered(3))
+    attempt = completed_by_hand(alice)
+    Attempt.objects.filter(pk=attempt.pk).update(grades={}, standing=None)
+    result = alice.get(f"/api/v1/attempts/{attempt.pk}/").json()["result"]
+    assert [each["is_correct"] for each in result["questions"]] == [False] * 3
+    assert result["standing"]["best_correct"] == 2
 
 
 def test_a_retake_is_never_paid_twice(alice: APIClient) -> None:
