@@ -6,7 +6,6 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any
 
-from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
@@ -29,6 +28,7 @@ from clubs.serializers import (
 from common.idempotency import answer_once, key_of
 from common.identity import Gateway
 from common.problems import InvalidInput, NotFound, fault
+from common.renderers import Stream
 from common.serializers import Instant, Nothing
 
 # All these calls are the gateway's, so it is whom the keys belong to.
@@ -98,12 +98,12 @@ class Eligible(APIView):
             )
         },
     )
-    def get(self, request: Request) -> StreamingHttpResponse:
+    def get(self, request: Request) -> Stream:
         """The ids of all subscriptions that may be charged, in the order of their bytes."""
         chunks = eligible_json(instant_of(request) or timezone.now())
         # What goes wrong before the first chunk is still a problem with a status of its own.
         first = next(chunks)
-        return StreamingHttpResponse(resumed(first, chunks), content_type="application/json")
+        return Stream(resumed(first, chunks))
 
 
 def instant_of(request: Request) -> datetime | None:

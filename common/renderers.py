@@ -1,9 +1,10 @@
 """JSON written: compact, by one encoder for all answers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from rest_framework.renderers import JSONRenderer as BaseRenderer
 from rest_framework.utils.encoders import JSONEncoder
 
@@ -19,6 +20,24 @@ class Answer(HttpResponse):
     ) -> None:
         written = ENCODER.encode(body).encode()
         super().__init__(written, "application/json", status, headers=headers)
+
+
+class Stream(StreamingHttpResponse):
+    """A JSON answer that is sent as it comes; whoever wants it whole may have it whole.
+
+    A test client does: its `json()` reads the text, which Django's own stream refuses to have.
+    """
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        super().__init__(chunks, content_type="application/json")
+
+    @cached_property
+    def content(self) -> bytes:
+        return self.getvalue()
+
+    @property
+    def text(self) -> str:
+        return self.content.decode()
 
 
 class JSONRenderer(BaseRenderer):

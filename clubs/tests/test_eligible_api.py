@@ -42,6 +42,13 @@ def test_nobody_is_an_empty_list(client):
 
 
 @pytest.mark.django_db
+def test_who_does_not_want_it_as_it_comes_gets_it_whole(client):
+    one = make_subscription()
+    response = client.get(PATH)
+    assert response.json() == json.loads(response.content) == [one.pk]
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("club_status", [ACTIVE, CLOSED, INACTIVE, None])
 @pytest.mark.parametrize("status", [ACTIVE, CANCELLED, PAUSED])
 def test_only_active_ones_of_active_or_closed_clubs(status, club_status):
