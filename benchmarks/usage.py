@@ -3,8 +3,10 @@
 import json
 import os
 import random
+import statistics
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -19,14 +21,14 @@ from usage import metering, proof
 MANY, HOT = 10_000, 1
 BATCH = 1000
 SERVICES = [f"Service {number}" for number in range(8)]
-# USAGE_ROWS=0,1000000,10000000,50000000 takes the better part of an hour.
-SIZES = [int(size) for size in os.environ.get("USAGE_ROWS", "0,1000000").split(",")]
+# To how many records it grows; USAGE_ROWS=1000000,10000000,50000000 takes an hour, for the filling.
+SIZES = [int(size) for size in os.environ.get("USAGE_ROWS", "1000000").split(",")]
 SEED_STEP = 1_000_000
 PATH = "/api/v1/usage/"
 
 
 def run() -> None:
-    _, secret = ApiKey.issue(owner="bench", scopes=["usage.write"])
+    _, secret = ApiKey.issue(owner="bench", scopes=["usage.write", "usage.read"])
     prepare()
     parameters = connection.get_connection_params()
     dsn = f"host={parameters['host']} dbname={parameters['dbname']} user={parameters['user']}"
@@ -42,12 +44,11 @@ def run() -> None:
             settings.RSGI_APPLICATION, DJANGO_SETTINGS_MODULE="benchmarks.naive_settings"
         ) as naive,
     ):
-        for size in SIZES:
-            grow_to(size)
-            for port in (bare, ours):
-                load.run(port, single(secret, MANY), seconds=2)
-            singles(ours, bare, secret)
-            batches(ours, bare, naive, secret)
+        for port in (bare, ours, naive):
+            load.run(port, batch(secret, MANY), seconds=2)
+        singles(ours, bare, secret)
+        batches(ours, bare, naive, secret)
+        growth(ours, secret)
     started = time.perf_counter()
     found = list(proof.discrepancies())
     assert not found, found[:3]
@@ -69,7 +70,7 @@ def prepare() -> None:
 
 
 def singles(ours: int, bare: int, secret: str) -> None:
-    heading(f"Usage: records per second, singly, from {records():,} records on")
+    heading("Usage: records per second, singly")
     ratio(
         f"ours : bare WSGI, the same statements; {MANY:,} customers",
         partial(rate, ours, single(secret, MANY)),
@@ -88,9 +89,9 @@ def singles(ours: int, bare: int, secret: str) -> None:
 
 
 def batches(ours: int, bare: int, naive: int, secret: str) -> None:
-    heading(f"Usage: records per second in batches of {BATCH}, from {records():,} records on")
+    heading(f"Usage: records per second in batches of {BATCH}")
     ratio(
-        "ours : bare WSGI, plain COPY",
+        f"ours : bare WSGI, plain COPY; {MANY:,} customers",
         lambda: BATCH * rate(ours, batch(secret, MANY), connections=4),
         lambda: BATCH * rate(bare, batch(secret, MANY), connections=4),
     )
@@ -105,6 +106,38 @@ def batches(ours: int, bare: int, naive: int, secret: str) -> None:
         lambda: BATCH * rate(naive, batch(secret, MANY), connections=4),
         rounds=3,
     )
+
+
+def growth(ours: int, secret: str) -> None:
+    """The same calls as the table grows, and how they stand to the first row."""
+    heading("Usage: how it grows, ours alone (records per second, bills read per second)")
+    kinds: dict[str, Callable[[], float]] = {
+        "singly": partial(rate, ours, single(secret, MANY)),
+        "one hot customer": partial(rate, ours, single(secret, HOT)),
+        "in batches": lambda: BATCH * rate(ours, batch(secret, MANY), connections=4),
+        "bills": partial(rate, ours, bills(secret)),
+    }
+    print(f"{'records':>12}" + "".join(f"{kind:>26}" for kind in kinds))
+    first: list[float] = []
+    for size in [0, *SIZES]:
+        grow_to(size)
+        before = records()
+        rates = [statistics.median(measure() for _ in range(3)) for measure in kinds.values()]
+        first = first or rates
+        cells = [
+            f"{now:18,.0f} ({now / then:4.2f})" for now, then in zip(rates, first, strict=True)
+        ]
+        print(f"{before:12,}" + "".join(f"{cell:>26}" for cell in cells), flush=True)
+
+
+def bills(secret: str) -> load.Request:
+    """A customer's bills with their lines."""
+
+    def request(number: int) -> bytes:
+        customer = random.randint(1, MANY)
+        return load.get(f"{PATH}bills/?customerId={customer}", Authorization=f"Bearer {secret}")
+
+    return request
 
 
 def usage(customers: int) -> dict[str, object]:
@@ -170,7 +203,7 @@ def grow_to(size: int) -> None:
         cursor.execute("VACUUM ANALYZE usage_record")
     if (grown := records() - before) > 0:
         seconds = time.perf_counter() - started
-        print(f"\n{grown:,} records by SQL in {seconds:.0f} s: {grown / seconds:,.0f} a second")
+        print(f"{grown:,} records by SQL in {seconds:.0f} s: {grown / seconds:,.0f} a second")
 
 
 def records() -> int:

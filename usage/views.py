@@ -3,9 +3,11 @@
 import re
 from collections.abc import Sequence
 from datetime import date
+from json.encoder import encode_basestring
 from typing import Any, cast
 
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework import status
@@ -19,6 +21,7 @@ from common.idempotency import VISIBLE_ASCII, KeyReused, key_of
 from common.identity import HasScope, Service, ServiceKey
 from common.pagination import CursorPage
 from common.problems import InvalidInput, NotFound, TooLarge, fault
+from common.renderers import ENCODER, Answer
 from usage import corrections, metering, receipts
 from usage.models import Bill, Customer, UsageRecord
 from usage.parsers import UsageParser
@@ -79,11 +82,11 @@ class UsageView(GenericAPIView[UsageRecord]):
             ),
         },
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         """Record usage, once for each key: a replay answers 200 with the record as first answered
         and the bill as it is now. A batch gets a verdict for each record."""
         if isinstance(request.data, dict) and "records" in request.data:
-            return Response({"results": self.verdicts(request)})
+            return HttpResponse(self.verdicts(request), "application/json")
         now = timezone.now()
         usage = read_usage(request.data, now=now, key=key_of(request))
         recorded = metering.record_usage(owner=owner_of(request), usage=usage, now=now)
@@ -103,7 +106,7 @@ class UsageView(GenericAPIView[UsageRecord]):
             found = found.filter(idempotency_key=key)
         return self.get_paginated_response(own_records(self.paginate_queryset(found) or []))
 
-    def verdicts(self, request: Request) -> list[dict[str, Any]]:
+    def verdicts(self, request: Request) -> bytes:
         now = timezone.now()
         batch: list[Usage] = []
         invalid: dict[int, dict[str, Any]] = {}
@@ -115,10 +118,10 @@ class UsageView(GenericAPIView[UsageRecord]):
                 key = key_in(record)
                 invalid[place] = {"idempotencyKey": key, "status": "invalid", "errors": errors}
         verdicts = metering.record_many(owner=owner_of(request), batch=batch, now=now)
-        results = [as_json(usage, *verdict) for usage, verdict in zip(batch, verdicts, strict=True)]
+        results = [written(usage, *verdict) for usage, verdict in zip(batch, verdicts, strict=True)]
         for place, result in invalid.items():
-            results.insert(place, result)
-        return results
+            results.insert(place, ENCODER.encode(result))
+        return f'{{"results":[{",".join(results)}]}}'.encode()
 
 
 def owner_of(request: Request) -> str:
@@ -159,7 +162,7 @@ class CorrectionView(APIView):
         parameters=[RECORD, KEY],
         responses={201: Correction, 200: Correction},
     )
-    def post(self, request: Request, record_id: int) -> Response:
+    def post(self, request: Request, record_id: int) -> Answer:
         """Take one of the caller's own records back, once, with a new one of negative units."""
         if record_id > LARGEST_ID:
             raise NotFound()
@@ -196,25 +199,26 @@ class ReceiptView(APIView):
         return Response(receipts.receipt(owner=owner_of(request), first=first, last=last).as_json())
 
 
-def answer(recorded: metering.Recorded, **more: Any) -> Response:
-    return Response(
+def answer(recorded: metering.Recorded, **more: Any) -> Answer:
+    return Answer(
         {**recorded.as_json(), **more},
         status.HTTP_200_OK if recorded.is_replay else status.HTTP_201_CREATED,
         headers={"Idempotent-Replayed": "true"} if recorded.is_replay else None,
     )
 
 
-def as_json(usage: Usage, status: str, id: int | None) -> dict[str, Any]:
-    if id is not None:
-        return {"idempotencyKey": usage.key, "status": status, "id": id}
-    return {"idempotencyKey": usage.key, "status": status, "errors": [REFUSALS[status]]}
+def written(usage: Usage, status: str, id: int | None) -> str:
+    """A verdict in JSON; by hand, because an encoder takes four times as long for a thousand."""
+    rest = f'"id":{id}' if id is not None else REFUSALS[status]
+    return f'{{"idempotencyKey":{encode_basestring(usage.key)},"status":"{status}",{rest}}}'
 
 
 REFUSALS = {
-    "conflict": fault("/idempotencyKey", KeyReused.code, KeyReused.title),
-    "unknown_customer": fault(
-        "/customerId", metering.UnknownCustomer.code, metering.UnknownCustomer.title
-    ),
+    status: f'"errors":[{ENCODER.encode(fault(pointer, problem.code, problem.title))}]'
+    for status, pointer, problem in [
+        ("conflict", "/idempotencyKey", KeyReused),
+        ("unknown_customer", "/customerId", metering.UnknownCustomer),
+    ]
 }
 
 
