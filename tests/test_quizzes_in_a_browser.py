@@ -1,102 +1,22 @@
 """The quizzes' back office in a real browser: write, translate, preview, publish, and learn it."""
 
 import json
-import os
 import re
-import shutil
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import requests
-from django.contrib.auth import get_user_model
-from django.db import connection
-from playwright.sync_api import (
-    Browser,
-    ConsoleMessage,
-    Dialog,
-    Locator,
-    Page,
-    Request,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Dialog, Locator, Page, expect
 
 from conftest import ALICE
 from quizzes import authoring
 from quizzes.document import LANGUAGES, read_document
 from quizzes.models import Attempt, Quiz, QuizVersion
 from quizzes.tests import document, fill_gap, matching, read, single_choice, words
+from tests.browser import HOSTILE, in_a_browser, sign_in
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.filterwarnings("default:No Chromium"),
-]
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-HOSTILE = "<script>window.isHurt = true</script> & <b>bold</b> {{ 7 * 7 }}"
-
-
-def chromium() -> str:
-    given = os.environ.get("CHROMIUM")
-    found = given or next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        text = f"No Chromium (CHROMIUM, {', '.join(NAMES)}): THE ADMIN WAS NOT TRIED IN A BROWSER"
-        warnings.warn(text, stacklevel=2)
-        pytest.skip(text)
-    return found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = chromium()
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser, live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    """A signed-in administrator's; nothing may go wrong in it or be asked of another server."""
-    # The server's threads must not keep connections: the test database could not be dropped.
-    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
-    get_user_model().objects.create_superuser("admin", password="accrue")
-    wrong: list[str] = []
-
-    def note_request(request: Request) -> None:
-        address = urlsplit(request.url)
-        if address.scheme != "data" and f"{address.scheme}://{address.netloc}" != live_server.url:
-            wrong.append(f"asked of {request.url}")
-
-    def note_message(message: ConsoleMessage) -> None:
-        is_icon = message.location["url"].endswith("/favicon.ico")
-        if message.type in ("error", "warning") and not is_icon:
-            wrong.append(message.text)
-
-    context = browser.new_context(
-        base_url=live_server.url, viewport={"width": 1400, "height": 1000}
-    )
-    page = context.new_page()
-    page.set_default_timeout(10_000)
-    page.on("request", note_request)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", note_message)
-    sign_in(page)
-    yield page
-    assert page.evaluate("window.isHurt") is None
-    context.close()
-    assert wrong == []
-
-
-def sign_in(page: Page) -> None:
-    page.goto("/admin/login/?next=/admin/")
-    page.fill("[name=username]", "admin")
-    page.fill("[name=password]", "accrue")
-    page.click("[type=submit]")
-    page.wait_for_url("**/admin/")
+pytestmark = in_a_browser
 
 
 def question(page: Page, number: int) -> Locator:
