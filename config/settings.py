@@ -138,6 +138,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = True
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "config.formats"
 
 # Staff
 AUTH_PASSWORD_VALIDATORS = [

@@ -1,0 +1,1 @@
+"""How the back office writes moments: one way everywhere, with the zone they are in."""
