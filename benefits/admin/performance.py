@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Sum
+from django.db.models import Exists, OuterRef, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -16,8 +16,11 @@ from unfold.admin import ModelAdmin
 
 from benefits import idleness, popularity
 from benefits.idleness import Period
-from benefits.models import Activity, Benefit, Venue
+from benefits.models import Activity, Benefit, BenefitUsage, Venue
 from benefits.recurrence import WINDOW
+from common.back_office import bar_options
+
+HOW_OFTEN = {"day": "once a day", "week": "once a week", "month": "once a month"}
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,11 @@ class Row:
     """One benefit on the time line; `idle_days` when it lies idle now."""
 
     benefit: Benefit
+    how_often: str
     unborn: Bar | None
     silences: list[Bar]
     idle_days: int
+    is_used: bool
 
 
 def performance_page(admin: ModelAdmin, request: HttpRequest, venue_id: int) -> HttpResponse:
@@ -44,7 +49,9 @@ def performance_page(admin: ModelAdmin, request: HttpRequest, venue_id: int) -> 
         raise PermissionDenied
     venue = get_object_or_404(Venue, pk=venue_id)
     now = timezone.now()
-    benefits = {each.pk: each for each in venue.benefits.order_by("title", "id")}
+    uses = BenefitUsage.objects.filter(benefit=OuterRef("pk"), usage_timestamp__lte=now)
+    offered = venue.benefits.annotate(is_used=Exists(uses))
+    benefits = {each.pk: each for each in offered.order_by("title", "id")}
     best = popularity.top_of(venue.pk, now=now)
     days = uses_by_day(venue, now)
     silences = dict(idleness.inactivity(venue=venue.pk, now=now))
@@ -67,6 +74,8 @@ def performance_page(admin: ModelAdmin, request: HttpRequest, venue_id: int) -> 
             for each in best
         ],
         "chart": chart(days),
+        "chart_options": bar_options(),
+        "busiest": max(days.items(), key=lambda each: each[1]),
         "rows": rows,
         "months": months(now),
         "may_change": admin.has_change_permission(request, venue),
@@ -95,23 +104,23 @@ def chart(days: dict[Any, int]) -> str:
             {
                 "data": list(days.values()),
                 "backgroundColor": "var(--color-primary-500)",
-                "displayYAxis": True,
-                "maxTicksXLimit": 13,
             }
         ],
     }
     return json.dumps(data)
 
 
-def row(benefit: Benefit, periods: list[Period], now: datetime) -> Row:
+def row(benefit: Any, periods: list[Period], now: datetime) -> Row:
     start = now - WINDOW
     born = min(benefit.created_at, now)
     is_young = born > start
     return Row(
         benefit=benefit,
+        how_often=HOW_OFTEN[benefit.recurrence],
         unborn=bar(Period(start, born), now, "not offered yet") if is_young else None,
         silences=[bar(each, now, "nobody used it") for each in periods],
         idle_days=(now - periods[-1].since).days if periods and periods[-1].until == now else 0,
+        is_used=benefit.is_used,
     )
 
 

@@ -19,6 +19,7 @@ from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
 
 from benefits import services
+from benefits.admin.performance import HOW_OFTEN
 from benefits.export import csv_lines
 from benefits.forms import ReversalForm
 from benefits.models import BenefitUsage, Reversal
@@ -54,7 +55,7 @@ class UseColumns:
 
     @admin.display(description="Recurrence")
     def recurrence(self, use: BenefitUsage) -> str:
-        return use.benefit.recurrence
+        return HOW_OFTEN[use.benefit.recurrence]
 
 
 @admin.register(BenefitUsage)
@@ -140,7 +141,8 @@ class UsageAdmin(UseColumns, LookOnly, ModelAdmin):  # type: ignore[misc]
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "original": use,
+            "original": f"{use.benefit}, {use.person}",
+            "use": use,
             "title": "Reverse a use",
             "form": form,
         }

@@ -4,7 +4,8 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 
@@ -25,7 +26,7 @@ class BenefitInline(TabularInline):  # type: ignore[misc]
 
 @admin.register(Venue)
 class VenueAdmin(ModelAdmin):  # type: ignore[misc]
-    list_display = ["name", "benefit_count"]
+    list_display = ["name", "benefit_count", "how_it_does"]
     search_fields = ["name"]
     inlines = [BenefitInline]
     actions_detail = ["see_performance"]
@@ -38,6 +39,11 @@ class VenueAdmin(ModelAdmin):  # type: ignore[misc]
     @admin.display(description="Benefits", ordering="benefit_count")
     def benefit_count(self, venue: Venue) -> int:
         return venue.benefit_count  # type: ignore[attr-defined, no-any-return]
+
+    @admin.display(description="Last 180 days")
+    def how_it_does(self, venue: Venue) -> str:
+        url = reverse("admin:benefits_venue_performance", args=[venue.pk])
+        return format_html('<a class="text-link" href="{}">How it does</a>', url)
 
     @action(  # type: ignore[untyped-decorator]
         description="How it does", icon="monitoring", url_path="see-performance"
