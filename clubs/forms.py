@@ -15,6 +15,13 @@ from unfold.widgets import (
 from clubs.models import LONGEST_DETAILS, Charge, Club, ClubStatus, Status
 from clubs.serializers import EARLIEST, LATEST, LONGEST_INTERVAL
 
+# Nothing is decided by a form that was only opened and sent.
+TO_CHOOSE = ("", "Choose…")
+
+
+def club_statuses() -> list[tuple[int, str]]:
+    return [(number, name.capitalize()) for number, name in ClubStatus.NAMES.items()]
+
 
 class EffectDate(forms.SplitDateTimeField):
     def __init__(self) -> None:
@@ -48,7 +55,7 @@ class NewClubForm(ClubForm):
     status_id = forms.TypedChoiceField(
         label="Status from now on",
         coerce=int,
-        choices=[(number, name.capitalize()) for number, name in ClubStatus.NAMES.items()],
+        choices=club_statuses(),
         widget=UnfoldAdminSelectWidget,
     )
 
@@ -60,7 +67,7 @@ class ClubStatusForm(forms.Form):
     status_id = forms.TypedChoiceField(
         label="Status",
         coerce=int,
-        choices=[(number, name.capitalize()) for number, name in ClubStatus.NAMES.items()],
+        choices=[TO_CHOOSE, *club_statuses()],
         widget=UnfoldAdminSelectWidget,
     )
     effect_date = EffectDate()
@@ -71,7 +78,10 @@ class StatusForm(forms.Form):
     status_id = forms.TypedChoiceField(
         label="Status",
         coerce=int,
-        choices=[(number, name.capitalize()) for number, name in Status.NAMES.items()],
+        choices=[
+            TO_CHOOSE,
+            *((number, name.capitalize()) for number, name in Status.NAMES.items()),
+        ],
         widget=UnfoldAdminSelectWidget,
     )
     effect_date = EffectDate()
@@ -96,6 +106,7 @@ class SettleForm(forms.Form):
     state = forms.ChoiceField(
         label="What became of it",
         choices=[
+            TO_CHOOSE,
             (Charge.State.SUCCEEDED.value, "The shop has the order: it is charged"),
             (Charge.State.FAILED.value, "The shop has no order: the month is free again"),
         ],

@@ -1,5 +1,6 @@
 """Charges: by month and state, what happened to each, and the ones that a person settles."""
 
+import json
 from collections.abc import Iterable
 from datetime import date
 from typing import Any
@@ -11,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
@@ -73,15 +75,18 @@ class ChargeAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     ordering = ["-id"]
     show_full_result_count = False
     fields = [
-        "month_name", "state_label", "subscription_link", "request_id", "customer_id", "sku_id",
-        "order", "attempts", "claimed", "settled", "next_look",
+        "month_name", "state_label", "subscription_link", "request_id", "customer", "sku",
+        "answer", "attempts", "claimed", "settled", "next_look",
     ]  # fmt: skip
     readonly_fields = fields
     inlines = [EventInline]
     actions_detail = ["settle"]
 
     def has_settle_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        return request.user.has_perm("clubs.settle_charge")
+        """Of one charge: whether there is something left to settle, too."""
+        charge = self.get_object(request, object_id) if object_id else None
+        is_open = charge is None or charge.settled_at is None
+        return is_open and request.user.has_perm("clubs.settle_charge")
 
     @admin.display(description="No.", ordering="id")
     def number(self, charge: Charge) -> str:
@@ -89,7 +94,19 @@ class ChargeAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Month", ordering="period")
     def month_name(self, charge: Charge) -> str:
-        return charge.month
+        return format_html('<span class="whitespace-nowrap">{}</span>', charge.month)
+
+    @admin.display(description="Customer")
+    def customer(self, charge: Charge) -> str:
+        return charge.customer_id
+
+    @admin.display(description="Store SKU")
+    def sku(self, charge: Charge) -> str:
+        return charge.sku_id
+
+    @admin.display(description="The shop's answer")
+    def answer(self, charge: Charge) -> str:
+        return "–" if charge.order is None else json.dumps(charge.order, ensure_ascii=False)
 
     @display(description="State", ordering="state", label=STATE_COLORS)  # type: ignore[untyped-decorator]
     def state_label(self, charge: Charge) -> str:
@@ -99,7 +116,7 @@ class ChargeAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     def subscription_link(self, charge: Charge) -> str:
         return link("subscription", charge.subscription_id, charge.subscription_id)
 
-    @admin.display(description="Claimed (UTC)", ordering="claimed_at")
+    @admin.display(description="Asked for (UTC)", ordering="claimed_at")
     def claimed(self, charge: Charge) -> str:
         return moment(charge.claimed_at)
 
@@ -107,7 +124,7 @@ class ChargeAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     def settled(self, charge: Charge) -> str:
         return moment(charge.settled_at)
 
-    @admin.display(description="Looked at again (UTC)", ordering="look_again_at")
+    @admin.display(description="Next look (UTC)", ordering="look_again_at")
     def next_look(self, charge: Charge) -> str:
         return moment(charge.look_again_at)
 
@@ -153,6 +170,7 @@ class ChargeAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
             title=f"Settle the charge of {charge}",
             description=description,
             button="Settle",
+            back=page_of("charge", id),
         )
 
 

@@ -14,7 +14,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
 from clubs import services
-from clubs.admin.pages import CLUB_COLORS, expect, form_page, moment, page_of, when
+from clubs.admin.pages import CLUB_COLORS, expect, form_page, moment, page_of
 from clubs.forms import ClubForm, ClubStatusForm, NewClubForm
 from clubs.models import Club, ClubStatus, ClubStatusChange, Subscription
 from common.back_office import LookOnly
@@ -23,7 +23,7 @@ from common.back_office import LookOnly
 class HistoryInline(LookOnly, TabularInline):  # type: ignore[misc]
     model = ClubStatusChange
     verbose_name_plural = "History"
-    fields = ["status", "from_", "state", "details", "decided"]
+    fields = ["status", "from_", "holds", "details", "decided"]
     readonly_fields = fields
     ordering = ["-effect_date", "-create_date", "-id"]
     hide_title = True
@@ -37,9 +37,13 @@ class HistoryInline(LookOnly, TabularInline):  # type: ignore[misc]
     def from_(self, change: ClubStatusChange) -> str:
         return moment(change.effect_date)
 
-    @display(description="", label={"Planned": "info"})  # type: ignore[untyped-decorator]
-    def state(self, change: ClubStatusChange) -> str:
-        return when(change.effect_date)
+    @admin.display(description="Holds")
+    def holds(self, change: Any) -> str:
+        if change.effect_date is None:
+            return "Never"
+        if change.effect_date > timezone.now():
+            return "Planned"
+        return "Now" if change.pk == change.now else "Past"
 
     @admin.display(description="Decided (UTC)")
     def decided(self, change: ClubStatusChange) -> str:
@@ -47,7 +51,11 @@ class HistoryInline(LookOnly, TabularInline):  # type: ignore[misc]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ClubStatusChange]:
         found: QuerySet[ClubStatusChange] = super().get_queryset(request)
-        return found.select_related("club_status")
+        so_far = ClubStatusChange.objects.filter(
+            club=OuterRef("club"), effect_date__lte=timezone.now()
+        )
+        now = so_far.in_order().reverse().values("pk")[:1]
+        return found.select_related("club_status").annotate(now=Subquery(now))
 
 
 @admin.register(Club)
@@ -134,6 +142,7 @@ class ClubAdmin(ModelAdmin):  # type: ignore[misc]
     def decide(self, request: HttpRequest, id: int) -> HttpResponse:
         expect(self.has_decide_permission(request))
         club = get_object_or_404(Club, pk=id)
+        current = Club.objects.with_status(at=timezone.now()).get(pk=id)
         form = ClubStatusForm(request.POST or None)
         if form.is_valid():
             with transaction.atomic():
@@ -155,6 +164,7 @@ class ClubAdmin(ModelAdmin):  # type: ignore[misc]
             request,
             form,
             title=f"Change the status of {club}",
-            description=description,
+            description=f"Now it is {self.status(current).lower()}. {description}",
             button="Decide",
+            back=page_of("club", id),
         )

@@ -5,12 +5,12 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin import helpers
+from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminForm
 
@@ -29,11 +29,11 @@ def expect(is_allowed: bool) -> None:
         raise PermissionDenied
 
 
-def page_of(kind: str, key: object) -> str:
-    return reverse(f"admin:clubs_{kind}_change", args=[key])
+def page_of(kind: str, key: int | str) -> str:
+    return reverse(f"admin:clubs_{kind}_change", args=[quote(key)])
 
 
-def link(kind: str, key: object, text: object) -> str:
+def link(kind: str, key: int | str, text: object) -> str:
     return format_html('<a class="text-link" href="{}">{}</a>', page_of(kind, key), text)
 
 
@@ -41,13 +41,6 @@ def moment(at: datetime | None) -> str:
     if at is None:
         return "–"
     return format_html('<span class="whitespace-nowrap">{}</span>', f"{at:%Y-%m-%d %H:%M}")
-
-
-def when(at: datetime | None) -> str:
-    """Whether a decision is in effect."""
-    if at is None:
-        return "Never"
-    return "Planned" if at > timezone.now() else "In effect"
 
 
 def form_page(
@@ -58,8 +51,10 @@ def form_page(
     title: str,
     description: str,
     button: str,
+    back: str,
 ) -> HttpResponse:
-    fields = {"fields": list(form.fields), "description": f"{title}. {description}"}
+    # A description is taken for HTML, and what it names has its name from outside.
+    fields = {"fields": list(form.fields), "description": escape(f"{title}. {description}")}
     context = {
         **admin.admin_site.each_context(request),
         "title": title,
@@ -70,9 +65,11 @@ def form_page(
         "is_popup": False,
         "original": None,
         "button": button,
+        "back": back,
     }
-    admin.add_form_template = "admin/clubs/form.html"
-    response: HttpResponse = admin.render_change_form(request, context, add=True)
+    response: TemplateResponse = admin.render_change_form(request, context, add=True)
+    # Not the admin's own `add_form_template`: that is the form which adds a club.
+    response.template_name = "admin/clubs/form.html"
     return response
 
 

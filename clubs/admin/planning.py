@@ -13,6 +13,7 @@ from clubs import eligibility, figures
 from clubs.admin.pages import expect, own_page
 from clubs.forms import EffectDate
 from clubs.months import month_of
+from common.back_office import bar_options
 
 PER_PAGE = 50
 
@@ -57,7 +58,13 @@ def plan_page(admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
 def months_page(admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     expect(admin.has_view_permission(request))
     months = figures.months_until(timezone.now())
-    labels = [f"{month.first:%b %Y}" for month in months]
+    # The year stands below the first month of it.
+    labels = [
+        [f"{month.first:%b}", f"{month.first:%Y}"]
+        if month.first.month == 1 or not number
+        else [f"{month.first:%b}", ""]
+        for number, month in enumerate(months)
+    ]
     charts = [
         chart("New", labels, [month.new for month in months], "--color-primary-600"),
         chart("Paused", labels, [month.paused for month in months], "--color-orange-500"),
@@ -65,13 +72,25 @@ def months_page(admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
         chart("Charged", labels, [month.charged for month in months], "--color-green-600"),
     ]
     return own_page(
-        admin, request, "months", title="Month by month", charts=charts, months=months[::-1]
+        admin,
+        request,
+        "months",
+        title="Month by month",
+        charts=charts,
+        months=months[::-1],
+        chart_options=bar_options(),
     )
 
 
-def chart(name: str, labels: list[str], values: list[int], color: str) -> dict[str, Any]:
+def chart(name: str, labels: list[list[str]], values: list[int], color: str) -> dict[str, Any]:
     data = {
         "labels": labels,
-        "datasets": [{"data": values, "backgroundColor": f"var({color})", "label": name}],
+        "datasets": [
+            {
+                "data": values,
+                "backgroundColor": f"var({color})",
+                "label": name,
+            }
+        ],
     }
-    return {"name": name, "last": values[-1], "data": json.dumps(data)}
+    return {"name": name, "has_any": any(values), "data": json.dumps(data)}

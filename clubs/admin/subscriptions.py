@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -109,7 +110,8 @@ class SubscriptionAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        subscription = Subscription.objects.select_related("club").filter(pk=object_id).first()
+        found = Subscription.objects.select_related("club").filter(pk=unquote(object_id))
+        subscription = found.first()
         life = life_of(subscription) if subscription else {}
         return super().change_view(  # type: ignore[no-any-return]
             request, object_id, form_url, {**life, **(extra_context or {})}
@@ -117,7 +119,9 @@ class SubscriptionAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     def decide(self, request: HttpRequest, id: str) -> HttpResponse:
         expect(self.has_decide_permission(request))
+        id = unquote(id)
         subscription = get_object_or_404(Subscription, pk=id)
+        current = Subscription.objects.with_status(at=timezone.now()).get(pk=id)
         form = StatusForm(request.POST or None)
         if form.is_valid():
             said = {**form.cleaned_data, "details": form.cleaned_data["details"] or None}
@@ -141,8 +145,9 @@ class SubscriptionAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
             request,
             form,
             title=f"Change the status of {subscription}",
-            description=description,
+            description=f"Now it is {self.status(current).lower()}. {description}",
             button="Decide",
+            back=page_of("subscription", id),
         )
 
 
