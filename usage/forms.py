@@ -12,8 +12,8 @@ class ClosingForm(forms.Form):
     period = forms.CharField(
         label="Month",
         required=False,
-        help_text="YYYY-MM; without one, every month before the current one.",
-        widget=UnfoldAdminTextInputWidget,
+        help_text="YYYY-MM. Left open: every month before the current one.",
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "month"}),
     )
 
     def clean_period(self) -> date | None:

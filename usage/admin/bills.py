@@ -12,25 +12,13 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
-from common.back_office import LookOnly
+from common.back_office import LookOnly, bar_options
 from common.problems import Problem
 from usage import services
-from usage.admin.pages import MonthFilter, as_file, link
+from usage.admin.pages import MonthFilter, as_file, as_money, as_units, link
 from usage.export import lines_of_bills
-from usage.metering import as_money, as_units
 from usage.models import Bill, BillLine, month_text
 from usage.spending import chart_of
-
-CHART = {
-    "animation": False,
-    "maintainAspectRatio": False,
-    "datasets": {"bar": {"borderRadius": 2, "maxBarThickness": 24}},
-    "plugins": {"legend": {"display": True, "position": "bottom", "labels": {"boxWidth": 12}}},
-    "scales": {
-        "x": {"stacked": True, "grid": {"display": False}},
-        "y": {"stacked": True, "beginAtZero": True},
-    },
-}
 
 
 class LineInline(LookOnly, TabularInline):  # type: ignore[misc]
@@ -86,7 +74,7 @@ class BillAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     search_help_text = "A customer's name or id"
     show_full_result_count = False
     ordering = ["-period", "customer_id"]
-    fields = ["customer_link", "month", "amount", "currency", "state", "warning"]
+    fields = ["customer_link", "month", "amount", "currency", "state", "warnings"]
     readonly_fields = fields
     inlines = [LineInline]
     actions = ["close_months"]
@@ -120,6 +108,19 @@ class BillAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     @display(description="Warning", label={"Two prices": "warning"})  # type: ignore[untyped-decorator]
     def warning(self, bill: Any) -> str | None:
         return "Two prices" if bill.has_two_prices else None
+
+    @admin.display(description="Warnings")
+    def warnings(self, bill: Bill) -> str:
+        """Which services, and at which prices."""
+        prices: dict[str, list[str]] = {}
+        for line in bill.lines.order_by("service", "price_per_unit"):
+            prices.setdefault(line.service, []).append(as_money(line.price_per_unit))
+        said = (
+            f"{'Two' if len(each) == 2 else len(each)} prices: {service} at {' and '.join(each)}."
+            for service, each in prices.items()
+            if len(each) > 1
+        )
+        return " ".join(said) or "–"
 
     def has_close_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("usage.close_bill")
@@ -160,7 +161,7 @@ class BillAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         if bill is not None and self.has_view_permission(request, bill):
             context = {
                 "chart": json.dumps(chart_of(bill)),
-                "chart_options": json.dumps(CHART),
+                "chart_options": bar_options(has_legend=True, is_stacked=True, is_count=False),
                 "month": month_text(bill.period),
             }
         return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]

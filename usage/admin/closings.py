@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
@@ -49,8 +50,12 @@ class ClosingAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
             else:
                 self.say(request, closing)
                 return redirect("admin:usage_closing_changelist")
-        description = "Usage that comes later goes on the current bill. Closed is for ever."
-        context = ask_context(self, request, form, "Close months", description)
+        description = (
+            "The bills of a closed month never change again, those of all customers: usage that is"
+            " reported later goes on the current bill. This cannot be undone."
+        )
+        back = reverse("admin:usage_closing_changelist")
+        context = ask_context(self, request, form, "Close months", description, back)
         response: HttpResponse = self.render_change_form(request, context, add=True)
         return response
 

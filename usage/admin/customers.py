@@ -12,8 +12,7 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from common.back_office import LookOnly
 from usage import services
-from usage.admin.pages import link
-from usage.metering import as_money
+from usage.admin.pages import as_money, link
 from usage.models import Bill, Customer, first_of_month, month_text
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -10,10 +11,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminForm
 
+from usage.metering import as_money as plain_money
+from usage.metering import as_units as plain_units
 from usage.models import first_of_month, month_text
 from usage.reading import read_month
 from usage.services import month_before
@@ -47,6 +50,19 @@ class MonthFilter(admin.SimpleListFilter):
             return queryset
 
 
+def as_money(number: Decimal) -> str:
+    """For people: 1,234,567.89, with as many decimals as there are and at least two."""
+    whole, _, places = plain_money(number).partition(".")
+    sign = "-" if whole.startswith("-") else ""
+    return f"{sign}{abs(int(whole)):,}.{places}"
+
+
+def as_units(number: Decimal) -> str:
+    whole, point, places = plain_units(number).partition(".")
+    sign = "-" if whole.startswith("-") else ""
+    return f"{sign}{abs(int(whole)):,}{point}{places}"
+
+
 def as_file(name: str, lines: Iterator[str]) -> StreamingHttpResponse:
     return StreamingHttpResponse(
         lines,
@@ -56,17 +72,19 @@ def as_file(name: str, lines: Iterator[str]) -> StreamingHttpResponse:
 
 
 def ask_context(
-    admin: ModelAdmin, request: HttpRequest, form: Any, title: str, description: str
+    admin: ModelAdmin, request: HttpRequest, form: Any, title: str, description: str, back: str
 ) -> dict[str, Any]:
     """A page with a form that is not a row's; the button says what the title says."""
-    fieldsets = [(None, {"fields": list(form.fields), "description": description})]
+    # A description is taken for HTML, and what it names has its name from outside.
+    fields = {"fields": list(form.fields), "description": escape(description)}
     return {
         **admin.admin_site.each_context(request),
         "title": title,
-        "adminform": AdminForm(form, fieldsets, {}, [], model_admin=admin),
+        "adminform": AdminForm(form, [(None, fields)], {}, [], model_admin=admin),
         "errors": helpers.AdminErrorList(form, []),
         "inline_admin_formsets": [],
         "media": admin.media + form.media,
         "is_popup": False,
         "original": None,
+        "back": back,
     }

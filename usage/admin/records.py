@@ -18,10 +18,17 @@ from common.back_office import DayRange, LookOnly
 from common.models import ApiKey
 from common.problems import Problem
 from usage import corrections
-from usage.admin.pages import MonthFilter, as_file, ask_context, link, page_of
+from usage.admin.pages import (
+    MonthFilter,
+    as_file,
+    as_money,
+    as_units,
+    ask_context,
+    link,
+    page_of,
+)
 from usage.export import lines_of_records
 from usage.forms import CorrectionForm
-from usage.metering import as_money, as_units
 from usage.models import Bill, UsageRecord, month_text
 from usage.reading import LARGEST_ID
 
@@ -216,9 +223,13 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
                 messages.success(request, f"Taken back: {record}.")
                 return redirect(page_of("usagerecord", made.id))
         description = (
-            f"{record}: {as_money(record.amount)} reported by {record.owner or 'nobody'}."
-            " A new record takes all of it back, on the bill of its month or the current one."
+            f"{record.service} for {record.customer}: {as_units(record.units_consumed)} units at"
+            f" {as_money(record.price_per_unit)}, {as_money(record.amount)} in all, reported by"
+            f" {record.owner or 'staff'}. A new record takes all of it back, on the bill of its"
+            " month or, if that is closed, on the current one."
         )
-        context = ask_context(self, request, form, "Take the record back", description)
+        context = ask_context(
+            self, request, form, "Take the record back", description, page_of("usagerecord", id)
+        )
         response: HttpResponse = self.render_change_form(request, context, add=True)
         return response
