@@ -47,7 +47,7 @@ def page(browser: Browser, live_server: Any, monkeypatch: pytest.MonkeyPatch) ->
         if message.type in ("error", "warning") and not is_icon:
             wrong.append(message.text)
 
-    context = browser.new_context(base_url=live_server.url, viewport=DESK)  # type: ignore[arg-type]
+    context = browser.new_context(base_url=live_server.url, viewport=DESK)
     key = session.cookies["sessionid"].value
     context.add_cookies([{"name": "sessionid", "value": key, "url": live_server.url}])
     page = context.new_page()

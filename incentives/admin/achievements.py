@@ -12,10 +12,10 @@ from unfold.decorators import action, display
 
 from common.back_office import DayRange, LookOnly
 from incentives import achievements
-from incentives.admin.pages import SETTLE, ask_first, expect, page_of, staff
+from incentives.admin.pages import SETTLE, ask_first, expect, link, page_of, staff
 from incentives.admin.people import OfUsers
 from incentives.models import Achievement, AchievementChange
-from incentives.wording import condition, labels
+from incentives.wording import condition, labels, money
 
 COLOURS = {
     "Capped": "warning",
@@ -47,15 +47,16 @@ class AchievementAdmin(OfUsers, ModelAdmin):  # type: ignore[misc]
         ("granted_at", DayRange),
     ]
     list_filter_submit = True
-    list_select_related = ["incentive"]
+    list_select_related = ["incentive__programme"]
     ordering = ["-granted_at", "-id"]
     fieldsets = [
-        (None, {"fields": ["user_id", "incentive", "reward", "reward_code", "coins", "cost"]}),
-        ("Why", {"fields": ["rule_in_words", "rule", "ordinal", "achieved_at", "effective_on",
+        (None, {"fields": ["user_id", "incentive", "reward", "reward_code", "coins", "price"]}),
+        ("Why", {"fields": ["rule_in_words", "rule_version", "which", "achieved_at", "effective_on",
                             "days_in_words"]}),
-        ("State", {"fields": ["status_label", "consent", "doubt", "granted_at"]}),
+        ("State", {"fields": ["status_label", "consents", "doubt", "granted_at"]}),
     ]  # fmt: skip
-    readonly_fields = ["rule_in_words", "days_in_words", "status_label", "doubt"]
+    readonly_fields = ["price", "rule_in_words", "rule_version", "which", "days_in_words",
+                       "status_label", "consents", "doubt"]  # fmt: skip
     inlines = [ChangeInline]
     actions_detail = ["keep", "reverse"]
 
@@ -73,12 +74,35 @@ class AchievementAdmin(OfUsers, ModelAdmin):  # type: ignore[misc]
     def rule_in_words(self, achievement: Achievement) -> str:
         return condition(achievement.rule, labels())
 
+    @admin.display(description="Version of the rule")
+    def rule_version(self, achievement: Achievement) -> str:
+        return link("rule", achievement.rule_id, achievement.rule.number)
+
+    @admin.display(description="The member's")
+    def which(self, achievement: Achievement) -> str:
+        return f"No. {achievement.ordinal:,} of this incentive"
+
+    @admin.display(description="Costs the employer")
+    def price(self, achievement: Achievement) -> str:
+        return money(achievement.cost, achievement.incentive.programme.currency)
+
+    @admin.display(description="The member's consent")
+    def consents(self, achievement: Achievement) -> str:
+        if not achievement.incentive.is_sensitive:
+            return "Not needed"
+        return {True: "Given", False: "Refused", None: "Not asked or not answered yet"}[
+            achievement.consent
+        ]
+
     @admin.display(description="Days that counted")
     def days_in_words(self, achievement: Achievement) -> str:
         return ", ".join(achievement.days)
 
     def has_settle_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm(SETTLE)
+        """Of one achievement: whether it is in doubt, too."""
+        achievement = self.get_object(request, object_id) if object_id else None
+        is_open = achievement is None or achievement.needs_review
+        return is_open and request.user.has_perm(SETTLE)
 
     @action(  # type: ignore[untyped-decorator]
         description="Let the member keep it", icon="check", permissions=["settle"]

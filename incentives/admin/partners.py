@@ -222,8 +222,7 @@ class DeliveryAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         "state_label",
         "tries",
         "outcome",
-        "due_at",
-        "delivered_at",
+        "when",
     ]
     list_filter = ["state", "endpoint__partner", "endpoint", ("created_at", DayRange)]
     list_filter_submit = True
@@ -253,7 +252,7 @@ class DeliveryAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         found: QuerySet[Delivery] = super().get_queryset(request)
         return found.annotate(last_outcome=Subquery(last.values("outcome")[:1]))
 
-    @admin.display(description="Sequence", ordering="entry__sequence")
+    @admin.display(description="No.", ordering="entry__sequence")
     def sequence(self, delivery: Delivery) -> int:
         return delivery.entry.sequence
 
@@ -262,6 +261,14 @@ class DeliveryAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         if delivery.last_outcome is None:
             return "-"
         return delivery.last_outcome or "interrupted"
+
+    @admin.display(description="When (UTC)")
+    def when(self, delivery: Delivery) -> str:
+        at = delivery.delivered_at
+        if at is None and delivery.state == Delivery.State.PENDING:
+            at = delivery.due_at
+        text = f"{at:%Y-%m-%d %H:%M}" if at else "–"
+        return format_html('<span class="whitespace-nowrap">{}</span>', text)
 
     @display(  # type: ignore[untyped-decorator]
         description="State",

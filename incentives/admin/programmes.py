@@ -1,6 +1,8 @@
 """Programmes and their incentives: written, published, watched."""
 
 import json
+from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -13,7 +15,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
-from common.back_office import LookOnly
+from common.back_office import LookOnly, bar_options
 from incentives import achievements, programmes
 from incentives.admin.pages import PUBLISH, SETTLE, ask_first, expect, link, page, page_of, staff
 from incentives.models import Achievement, Incentive, Programme, Progress, Rule
@@ -79,7 +81,10 @@ class ProgrammeAdmin(ModelAdmin):  # type: ignore[misc]
         return False
 
     def has_publish_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm(PUBLISH)
+        """Of one programme: whether it is a draft, too."""
+        programme = self.get_object(request, object_id) if object_id else None
+        is_draft = programme is None or not programme.is_published
+        return is_draft and request.user.has_perm(PUBLISH)
 
     def has_settle_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm(SETTLE)
@@ -177,10 +182,11 @@ def figures_of(programme: Programme) -> dict[str, Any]:
     ]
     return {
         "rows": rows,
-        "awards_chart": chart(
-            [f"{each['month']:%b %Y}" for each in months],
-            {"Awards": [each["awards"] for each in months]},
-        ),
+        "awards_chart": chart_of_months({each["month"]: each["awards"] for each in months}),
+        "chart_options": bar_options(),
+        "progress_options": bar_options(has_legend=True),
+        "has_awards": bool(months),
+        "has_progress": any(each["under_way"] or each["achieved"] for each in rows),
         "progress_chart": chart(
             [each["incentive"].name for each in rows],
             {
@@ -191,14 +197,27 @@ def figures_of(programme: Programme) -> dict[str, Any]:
     }
 
 
+def chart_of_months(awards: Mapping[date, int]) -> str:
+    """From the first with an award to the last; those between that had none keep their place."""
+    months = [min(awards)] if awards else []
+    while months and months[-1] < max(awards):
+        months.append((months[-1] + timedelta(days=31)).replace(day=1))
+    counts = [awards.get(month, 0) for month in months]
+    return chart([f"{month:%b %Y}" for month in months], {"Awards": counts})
+
+
 def chart(names: list[str], series: dict[str, list[int]]) -> str:
-    """What unfold's chart components draw."""
-    colours = ["var(--color-primary-400)", "var(--color-primary-700)"]
+    """What unfold's chart components draw; several series stand beside each other."""
+    colours = ["var(--color-primary-500)", "var(--color-primary-800)"]
     return json.dumps(
         {
             "labels": names,
             "datasets": [
-                {"label": label, "data": data, "backgroundColor": colour, "maxBarThickness": 40}
+                {
+                    "label": label,
+                    "data": data,
+                    "backgroundColor": colour,
+                }
                 for (label, data), colour in zip(series.items(), colours, strict=False)
             ],
         }

@@ -14,7 +14,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from common.back_office import LookOnly
+from common.back_office import LookOnly, bar_options
 from common.problems import Problem
 from incentives.models import Employer, EmployerReport
 from incentives.reports.quarters import closed_quarters, make_report
@@ -118,7 +118,6 @@ def shown(report: EmployerReport) -> dict[str, Any]:
                 "label": "Members",
                 "data": [each["members"] for each in visible],
                 "backgroundColor": "var(--color-primary-600)",
-                "barThickness": 48,
             }
         ],
     }
@@ -129,6 +128,7 @@ def shown(report: EmployerReport) -> dict[str, Any]:
             "rows": [*rows, total],
         },
         "chart": json.dumps(chart) if visible else "",
+        "chart_options": bar_options(),
         "population": f"{figures['population']:,}",
         "smallest": figures["smallest"],
     }

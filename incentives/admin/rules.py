@@ -17,9 +17,10 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from common.back_office import bar_options
 from incentives import programmes
 from incentives.admin.pages import PUBLISH, ask_first, expect, page, page_of
-from incentives.admin.programmes import chart
+from incentives.admin.programmes import chart_of_months
 from incentives.forecasting import forecast
 from incentives.models import EventType, Rule
 from incentives.structures import read_structure
@@ -55,8 +56,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         label="When", choices=MENU, initial="consecutive_days", widget=UnfoldAdminSelectWidget
     )
     event = forms.ChoiceField(label="What", required=False, widget=UnfoldAdminSelectWidget)
-    number = number_field("N")
-    window = number_field("Within days", "Only for “N times within some days”.")
+    number = number_field("N", "How many days or times, or how much in all.")
+    within = number_field("Within days", "Only for “N times within some days”.")
     field = forms.CharField(
         label="The number of it",
         required=False,
@@ -118,7 +119,7 @@ def structure_of(said: dict[str, Any]) -> Any:
     if kind in NUMBER:
         structure[NUMBER[kind]] = said.get("number")
     if kind == "times_in_window":
-        structure["window"] = said.get("window")
+        structure["window"] = said.get("within")
     if kind == "sum":
         structure["field"] = said.get("field")
     if said.get("where"):
@@ -135,7 +136,7 @@ def said_by(structure: Any) -> dict[str, Any]:
         "menu": kind,
         "event": structure.get("event"),
         "number": structure.get(NUMBER.get(kind, "")),
-        "window": structure.get("window"),
+        "within": structure.get("window"),
         "field": structure.get("field"),
         "where": structure.get("where"),
     }
@@ -150,12 +151,22 @@ class RuleAdmin(ModelAdmin):  # type: ignore[misc]
     list_filter = ["incentive__programme"]
     fieldsets = [
         ("The rule in words", {"fields": ["in_words", "faults", "state"]}),
-        ("What has to happen", {"fields": ["incentive", "menu", "event", "number", "window",
+        ("What has to happen", {"fields": ["incentive", "menu", "event", "number", "within",
                                            "field", "where", "combined", "local_day"]}),
         ("What the member gets", {"fields": ["reward", ("reward_code", "coins", "cost")]}),
         ("How often", {"fields": ["repeat", ("max_per_member", "cool_down_days", "max_awards")]}),
     ]  # fmt: skip
     readonly_fields = ["in_words", "faults", "state"]
+    # Each is asked where its answer counts. None may be a name that the page's scripts know,
+    # such as window: these are the names of the scripts' variables.
+    conditional_fields = {
+        "event": f"menu !== '{COMBINED}'",
+        "number": f"!['single', '{COMBINED}'].includes(menu)",
+        "within": "menu === 'times_in_window'",
+        "field": "menu === 'sum'",
+        "where": f"menu !== '{COMBINED}'",
+        "combined": f"menu === '{COMBINED}'",
+    }
     actions_detail = ["dry_run", "publish"]
 
     @admin.display(description="In words")
@@ -194,7 +205,10 @@ class RuleAdmin(ModelAdmin):  # type: ignore[misc]
         return is_open and bool(super().has_delete_permission(request, obj))
 
     def has_publish_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm(PUBLISH)
+        """Of one rule: whether it is a draft, too."""
+        rule = self.get_object(request, object_id) if object_id else None
+        is_draft = rule is None or not rule.is_published
+        return is_draft and request.user.has_perm(PUBLISH)
 
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
         programmes.save_rule(obj)
@@ -206,7 +220,6 @@ class RuleAdmin(ModelAdmin):  # type: ignore[misc]
         rule = self.found(object_id)
         faults = programmes.faults_of_rule(rule)
         told = None if faults else forecast(rule)
-        months = sorted(told.by_month.items()) if told else []
         return page(
             self,
             request,
@@ -218,10 +231,8 @@ class RuleAdmin(ModelAdmin):  # type: ignore[misc]
             faults=faults,
             told=told,
             cost=money(told.cost, rule.incentive.programme.currency) if told else "",
-            chart=chart(
-                [f"{month:%b %Y}" for month, _ in months],
-                {"Awards": [count for _, count in months]},
-            ),
+            chart_options=bar_options(),
+            chart=chart_of_months(told.by_month if told else {}),
         )
 
     @action(  # type: ignore[untyped-decorator]
