@@ -16,8 +16,9 @@ ALICE = "11111111-1111-4111-8111-111111111111"
 BOB = "22222222-2222-4222-8222-222222222222"
 CHARLIE = "9223372036854775807"
 
-JOB_TABLES = (
-    "procrastinate_jobs, procrastinate_events, procrastinate_periodic_defers, procrastinate_workers"
+TABLES_WITHOUT_MODELS = (
+    "procrastinate_jobs, procrastinate_events, procrastinate_periodic_defers,"
+    " procrastinate_workers, benefits_change"
 )
 
 GUARDED_AGAINST_TRUNCATE = """
@@ -28,7 +29,7 @@ SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal A
 @pytest.fixture(scope="session", autouse=True)
 def _empty_append_only_tables_and_jobs() -> Iterator[None]:
     """Between transactional tests the tables are truncated, which some themselves refuse, and
-    the queue's tables are not Django's to empty."""
+    those without models are not Django's to empty."""
     tear_down = TransactionTestCase._fixture_teardown
 
     def tear_down_all(case: Any) -> None:
@@ -40,7 +41,7 @@ def _empty_append_only_tables_and_jobs() -> Iterator[None]:
             tear_down(case)
             for table in guarded:
                 cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-            cursor.execute(f"TRUNCATE {JOB_TABLES} RESTART IDENTITY CASCADE")
+            cursor.execute(f"TRUNCATE {TABLES_WITHOUT_MODELS} RESTART IDENTITY CASCADE")
 
     TransactionTestCase._fixture_teardown = tear_down_all
     yield

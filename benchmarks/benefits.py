@@ -29,7 +29,7 @@ from config import embedded_postgres
 SIZES = [int(each) for each in os.environ.get("BENEFITS_ROWS", "10000000").split()]
 VENUES, PER_VENUE, PERSONS, DAYS = 1_000, 10, 200_000, 400
 HOTTEST, AVERAGE, BUSIEST = 1, 500, 1  # venues; and the person with very many uses
-SECONDS = float(os.environ.get("BENEFITS_SECONDS", "4"))  # of each write measurement
+SECONDS = int(os.environ.get("BENEFITS_SECONDS", "2"))  # of each write measurement
 GATEWAY = {"x_gateway_secret": settings.GATEWAY_SECRET}
 
 # Venue 1 has a twentieth of all uses, the others a skewed rest; so have a venue's benefits.
@@ -150,9 +150,9 @@ def seed(rows: int) -> None:
     for table in ("venue", "person", "benefit", "benefit_usage", "benefits_activity"):
         execute(f"VACUUM ANALYZE {table}")
     print(
-        f"loaded and indexed in {loaded - started:.0f} s; {kept:,} rows of activity "
-        f"({size('benefits_activity')} beside {size('benefit_usage')}) "
-        f"made in {rebuilt - loaded:.0f} s"
+        f"loaded and indexed in {loaded - started:.0f} s; counted by weeks in "
+        f"{rebuilt - loaded:.0f} s: {kept:,} rows, {size('benefits_activity')} beside the "
+        f"{size('benefit_usage')} of the uses"
     )
     started = time.perf_counter()
     assert list(activity.discrepancies()) == []
@@ -341,28 +341,64 @@ RECORD = """
 \\set benefit random(1, {benefits})
 SELECT outcome, id, available_at FROM benefits_record_use(:person, :benefit, now());
 """
+BARE = {"PGOPTIONS": "-c session_replication_role=replica"}
+MANY = """
+INSERT INTO benefit_usage (person_id, benefit_id, usage_timestamp)
+SELECT 1 + n %% 200000, 1 + n %% 10000, now() - n * interval '1 minute'
+FROM generate_series(1, 50000) AS n
+"""
 
 
 def recordings() -> None:
     heading("Benefits: uses written per second, 8 at once (… : a bare insert, the same indexes)")
-    bare = partial(pgbench, INSERT, PGOPTIONS="-c session_replication_role=replica")
+    bare = partial(pgbench, INSERT, **BARE)
+    only_keys = partial(without, "USER")
+    no_counts = partial(without, "benefits_uses_added")
     for label, ours in (
-        ("insert with the foreign keys", with_keys_only),
-        ("… and the kept activity, by plain SQL", partial(pgbench, INSERT)),
-        ("… and the lock and the look: recording a use", partial(pgbench, RECORD)),
-        ("recording a use of one hot benefit", partial(pgbench, RECORD, benefits=1)),
+        ("the foreign keys", partial(only_keys, partial(pgbench, INSERT))),
+        (
+            "… and the sequence that follows chosen ids",
+            partial(no_counts, partial(pgbench, INSERT)),
+        ),
+        ("… and the counts by weeks: an insert by plain SQL", partial(pgbench, INSERT)),
     ):
-        rival = partial(bare, benefits=1) if "hot" in label else bare
-        ratio(label, ours, rival)
+        ratio(label, ours, bare, rounds=3)
+    ratio("… and the lock and the look: recording a use", partial(pgbench, RECORD), bare)
+    ratio(
+        "recording a use of one hot benefit",
+        partial(pgbench, RECORD, benefits=1),
+        partial(bare, benefits=1),
+    )
+    # What recording leaves to the worker, and what a read has to do until then.
+    now = timezone.now()
+    late = milliseconds(partial(popularity.top, now=now), times=5)
+    [(changes,)] = fetch("SELECT count(*) FROM benefits_change", {})
+    folding = milliseconds(activity.fold)
+    execute("VACUUM ANALYZE benefits_change, benefits_activity")
+    soon = milliseconds(partial(popularity.top, now=now), times=5)
+    print(
+        f"{changes:,} changes folded in {folding:.0f} ms, {folding / changes * 1000:.1f} µs each; "
+        f"top {late:.0f} ms before, {soon:.0f} ms after"
+    )
+    many = partial(milliseconds, partial(execute, MANY))
+    ratio("50,000 rows in one statement, in ms", many, partial(as_replica, many), rounds=3)
     activity.rebuild()
 
 
-def with_keys_only() -> float:
-    execute("ALTER TABLE benefit_usage DISABLE TRIGGER USER")
+def without(trigger: str, measure: Callable[[], float]) -> float:
+    execute(f"ALTER TABLE benefit_usage DISABLE TRIGGER {trigger}")
     try:
-        return pgbench(INSERT)
+        return measure()
     finally:
-        execute("ALTER TABLE benefit_usage ENABLE TRIGGER USER")
+        execute(f"ALTER TABLE benefit_usage ENABLE TRIGGER {trigger}")
+
+
+def as_replica(measure: Callable[[], float]) -> float:
+    execute("SET session_replication_role = replica")
+    try:
+        return measure()
+    finally:
+        execute("SET session_replication_role = origin")
 
 
 def pgbench(script: str, *, benefits: int = VENUES * PER_VENUE, **environment: str) -> float:
@@ -374,7 +410,7 @@ def pgbench(script: str, *, benefits: int = VENUES * PER_VENUE, **environment: s
         done = subprocess.run(
             [
                 embedded_postgres.binaries() / "pgbench", "-n", "-M", "prepared",
-                "-c", "8", "-j", "2", "-T", str(int(SECONDS)), "-f", file.name,
+                "-c", "8", "-j", "2", "-T", str(SECONDS), "-f", file.name,
                 "-h", parameters["host"], "-p", str(parameters.get("port", 5432)),
                 "-U", parameters["user"], parameters["dbname"],
             ],

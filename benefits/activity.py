@@ -1,74 +1,81 @@
-"""What is kept of the uses beside them: how it is cut into days, proved and made anew."""
+"""What the uses of each benefit add up to by weeks: folded, proved and made anew."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection, transaction
 
-# Days; the triggers in the first migration say the same. Half a year of one benefit is then some
-# eleven blocks and fifteen single days.
-BLOCK = 16
+WEEK = timedelta(days=7)
 
-# The same sums as the triggers keep, from the uses themselves.
-COMPUTED = f"""
-SELECT days, day - (day - DATE '0001-01-01') % days AS starts_on, benefit_id,
-       sum(uses)::int AS uses, min(first_at) AS first_at, max(last_at) AS last_at
-FROM (
-    SELECT benefit_id, (usage_timestamp AT TIME ZONE 'UTC')::date AS day, count(*) AS uses,
-           min(usage_timestamp) AS first_at, max(usage_timestamp) AS last_at
-    FROM benefit_usage GROUP BY 1, 2
-) AS daily
-CROSS JOIN (VALUES ({BLOCK}), (1)) AS span (days)
-GROUP BY 1, 2, 3
-"""  # noqa: S608  # the only thing put in is a constant
+# The triggers of the second migration write changes in the same weeks.
+COMPUTED = """
+SELECT date_trunc('week', usage_timestamp AT TIME ZONE 'UTC')::date AS starts_on, benefit_id,
+       count(*) AS uses
+FROM benefit_usage GROUP BY 1, 2
+"""
+
+# What is kept is both: what was folded, and what came since. Hence a statement sees either all
+# of a change in the one or all of it in the other.
+KEPT = """
+SELECT starts_on, benefit_id, uses FROM benefits_activity
+UNION ALL
+SELECT starts_on, benefit_id, uses FROM benefits_change
+"""
 
 REBUILD = f"""
-INSERT INTO benefits_activity (days, starts_on, benefit_id, uses, first_at, last_at)
-{COMPUTED} ORDER BY 1, 2, 3
+INSERT INTO benefits_activity (starts_on, benefit_id, uses) {COMPUTED} ORDER BY 1, 2
+"""
+
+# Whoever folds at the same time passes over what the other took.
+FOLD = """
+WITH taken AS (DELETE FROM benefits_change RETURNING starts_on, benefit_id, uses)
+INSERT INTO benefits_activity AS kept (starts_on, benefit_id, uses)
+SELECT starts_on, benefit_id, sum(uses) FROM taken GROUP BY 1, 2 HAVING sum(uses) <> 0 ORDER BY 1, 2
+ON CONFLICT (starts_on, benefit_id) DO UPDATE SET uses = kept.uses + excluded.uses
 """
 
 DIFFERENT = f"""
-SELECT days, starts_on, benefit_id, kept.uses, kept.first_at, kept.last_at,
-       computed.uses, computed.first_at, computed.last_at
-FROM benefits_activity AS kept
-FULL JOIN ({COMPUTED}) AS computed USING (days, starts_on, benefit_id)
-WHERE (kept.uses, kept.first_at, kept.last_at)
-    IS DISTINCT FROM (computed.uses, computed.first_at, computed.last_at)
-ORDER BY benefit_id, days DESC, starts_on
-"""  # noqa: S608
+SELECT benefit_id, starts_on, coalesce(kept.uses, 0), coalesce(computed.uses, 0)
+FROM (SELECT starts_on, benefit_id, sum(uses) AS uses FROM ({KEPT}) AS parts GROUP BY 1, 2) AS kept
+FULL JOIN ({COMPUTED}) AS computed USING (starts_on, benefit_id)
+WHERE coalesce(kept.uses, 0) <> coalesce(computed.uses, 0)
+ORDER BY benefit_id, starts_on
+"""  # noqa: S608  # the only things put in are constants
+
+# Lets the writes of this transaction pass the trigger that keeps dumps and fixtures out.
+OURS = "SET LOCAL benefits.keeps_activity = on"
 
 
-def block_of(day: date) -> date:
-    """The first day of its block; like the triggers, counted from the first day there is."""
-    return day - timedelta(days=(day - date.min).days % BLOCK)
+def week_of(moment: datetime) -> date:
+    """The Monday of its week in UTC, as in the triggers."""
+    day = moment.astimezone(UTC).date()
+    return day - timedelta(days=day.weekday())
+
+
+def fold() -> int:
+    """Add the changes to their weeks; the number of weeks that took some. Nobody waits for it."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(OURS)
+        cursor.execute(FOLD)
+        folded: int = cursor.rowcount
+        return folded
 
 
 def rebuild() -> int:
     """Make the activity what the uses say; the number of rows. Recordings wait meanwhile."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE benefit_usage IN SHARE ROW EXCLUSIVE MODE")
-        cursor.execute("TRUNCATE benefits_activity")
-        # Which lets nothing in that does not come from the uses' own triggers.
-        cursor.execute("ALTER TABLE benefits_activity DISABLE TRIGGER benefits_activity_is_derived")
+        cursor.execute("TRUNCATE benefits_change, benefits_activity")
+        cursor.execute(OURS)
         cursor.execute(REBUILD)
         made: int = cursor.rowcount
-        cursor.execute("ALTER TABLE benefits_activity ENABLE TRIGGER benefits_activity_is_derived")
         return made
 
 
 def discrepancies() -> Iterator[str]:
-    """What is wrong, a line each, naming the benefit and the days; nothing when all adds up."""
+    """What is wrong, a line each, naming benefit and week; nothing when all adds up."""
     # One statement sees one moment, so uses that arrive meanwhile are not taken for faults.
     with connection.cursor() as cursor:
         cursor.execute(DIFFERENT)
-        for days, starts_on, benefit, *figures in cursor.fetchall():
-            kept, computed = figures[:3], figures[3:]
-            yield (
-                f"benefit {benefit}, {days} day{'s' if days > 1 else ''} from {starts_on}: "
-                f"kept {described(kept)}, its uses say {described(computed)}"
-            )
-
-
-def described(figures: list[object]) -> str:
-    uses, first_at, last_at = figures
-    return f"{uses} from {first_at} to {last_at}" if uses else "nothing"
+        for benefit, starts_on, kept, computed in cursor.fetchall():
+            yield f"benefit {benefit}, week of {starts_on}: kept {kept}, its uses are {computed}"

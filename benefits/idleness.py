@@ -1,34 +1,34 @@
 """When a benefit was used by nobody for so long that its venue should know."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connection
 
 from benefits.recurrence import IDLE, WINDOW, sql
 from common.problems import NotFound
 
-# From the last use of each day to the first of the next one that had any: exact, because no
-# silence worth a word is as short as a day. For the same reason the days that the window's ends
-# cut need no closer look: a use on that day, inside of it, ends the silence or begins too short
-# a one. The hottest of 1,000 venues with 10 million uses: 0.04 of the time of lead() over them.
+# A silence worth a word is at least as long as the marks below are apart, so one of them lies in
+# it: from each mark, one look into the index goes back to the last use and one on to the next.
+# So it costs by the length of the window and not by its uses.
+# The hottest of 1,000 venues with 10 million uses: 0.03 of the time of lead() over them.
 INACTIVE = f"""
-WITH offered AS (
+WITH offered AS MATERIALIZED (
     SELECT id, greatest(created_at, %(start)s) AS begins, {sql(IDLE)} AS idle
     FROM benefit WHERE venue_id = %(venue)s
-), used AS (
-    SELECT id, idle, begins AS first_at, begins AS last_at FROM offered
-  UNION ALL
-    SELECT id, idle, first_at, last_at
-    FROM offered JOIN benefits_activity ON benefit_id = id AND days = 1
-    WHERE starts_on >= %(first)s AND starts_on <= %(last)s
-      AND last_at >= begins AND first_at <= %(now)s
 ), silence AS (
-    SELECT id, idle, last_at AS since,
-           lead(first_at, 1, %(now)s) OVER (PARTITION BY id ORDER BY last_at) AS until
-    FROM used
+    SELECT DISTINCT offered.id, idle,
+           coalesce((
+               SELECT max(usage_timestamp) FROM benefit_usage WHERE benefit_id = offered.id
+               AND usage_timestamp >= begins AND usage_timestamp <= mark
+           ), begins) AS since,
+           coalesce((
+               SELECT min(usage_timestamp) FROM benefit_usage WHERE benefit_id = offered.id
+               AND usage_timestamp > mark AND usage_timestamp <= %(now)s
+           ), %(now)s) AS until
+    FROM offered CROSS JOIN LATERAL generate_series(begins, %(now)s::timestamptz, idle) AS mark
 )
 SELECT silence.id, since, until
 FROM venue LEFT JOIN silence ON until - since >= idle
@@ -44,14 +44,7 @@ class Period(NamedTuple):
 
 def inactivity(*, venue: int, now: datetime) -> list[tuple[int, list[Period]]]:
     """Each benefit that was idle, by id, with its periods in order. Raises NotFound."""
-    start = now - WINDOW
-    parameters: dict[str, Any] = {
-        "venue": venue,
-        "start": start,
-        "now": now,
-        "first": start.astimezone(UTC).date(),
-        "last": now.astimezone(UTC).date(),
-    }
+    parameters = {"venue": venue, "start": now - WINDOW, "now": now}
     with connection.cursor() as cursor:
         cursor.execute(INACTIVE, parameters)
         rows = cursor.fetchall()

@@ -1,4 +1,4 @@
-"""Venues, their benefits, who used them when, and what the uses of each day add up to."""
+"""Venues, their benefits, who used them when, and what the uses of each week add up to."""
 
 from datetime import UTC, datetime
 
@@ -64,7 +64,7 @@ class Benefit(models.Model):
 
 
 class BenefitUsage(models.Model):
-    """One use. Rows may come from anywhere; triggers keep `Activity` in step with them."""
+    """One use. Rows may come from anywhere; triggers keep count of them."""
 
     person = models.ForeignKey(Person, models.PROTECT, db_index=False, related_name="usages")
     benefit = models.ForeignKey(Benefit, models.PROTECT, db_index=False, related_name="usages")
@@ -92,35 +92,25 @@ class BenefitUsage(models.Model):
 
 
 class Activity(models.Model):
-    """What the uses of a benefit in one span of UTC days add up to; written by triggers alone.
+    """How many uses of a benefit one week of UTC has; written by the database and the fold alone.
 
-    A span is one day or a block of days, so that half a year is some twenty rows of a benefit.
-    Sums of increments, not running totals: a back-dated use costs what any other costs, and
-    whoever writes at the same time adds to the same row without having to see the other.
+    The latest changes are not in it yet but in the table `benefits_change`, which has no model,
+    for it has no key: every statement that writes uses appends what it changed in each week, and
+    `activity.fold` adds that up. So writers never meet, and a back-dated use costs what any does.
     """
 
-    pk = models.CompositePrimaryKey("days", "starts_on", "benefit_id")
-    days = models.SmallIntegerField()
+    pk = models.CompositePrimaryKey("starts_on", "benefit_id")
     starts_on = models.DateField()
     benefit = models.ForeignKey(
         Benefit, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="activity"
     )
     uses = models.IntegerField()
-    first_at = models.DateTimeField()
-    last_at = models.DateTimeField()
 
     class Meta:
         verbose_name_plural = "activity"
-        indexes = [
-            models.Index(
-                fields=["benefit", "starts_on"],
-                condition=Q(days=1),
-                name="benefits_activity_of_benefit",
-            ),
-        ]
 
     def __str__(self) -> str:
-        return f"{self.benefit_id}: {self.uses} in {self.days} days from {self.starts_on}"
+        return f"{self.benefit_id}: {self.uses} in the week of {self.starts_on}"
 
 
 class Reversal(models.Model):

@@ -1,75 +1,49 @@
 """The most used benefits of each venue in the last 180 days, exact to the microsecond."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.db import connection
 
-from benefits.activity import BLOCK, block_of
+from benefits.activity import KEPT, WEEK, week_of
 from benefits.recurrence import WINDOW
 
 BEST = 3
 
-# The whole days of the window are added up from blocks and single days. The two days that its
-# ends cut are settled by their first and last use where these are on one side; else the raw uses
-# of that day are counted, and only of benefits that could still be among the best.
-# All venues with 10 million uses: 0.12 of the time of one GROUP BY, 0.15 of lateral counts.
+# The weeks that the window touches are added up. Of the two that its ends cut, the raw uses that
+# lie outside are taken off again, and only of benefits that could still be among the best: those
+# that have at most no less than the third of their venue has at least.
+# All venues with 10 million uses: 0.14 of the time of one GROUP BY, 0.15 of lateral counts.
 TOP = f"""
-WITH whole AS (
-    SELECT benefit_id, sum(uses) AS uses FROM (
-        SELECT benefit_id, uses FROM benefits_activity
-        WHERE days = {BLOCK}
-          AND starts_on >= %(first_block)s AND starts_on < %(last_block)s {{only}}
-      UNION ALL
-        SELECT benefit_id, uses FROM benefits_activity
-        WHERE days = 1 AND starts_on > %(first)s AND starts_on < %(first_block)s {{only}}
-      UNION ALL
-        SELECT benefit_id, uses FROM benefits_activity
-        WHERE days = 1 AND starts_on >= %(last_block)s AND starts_on < %(last)s {{only}}
-    ) AS spans GROUP BY benefit_id
-), counted AS (
-    SELECT benefit_id, sum(certain)::bigint AS certain,
-           sum(cut_first)::bigint AS cut_first, sum(cut_last)::bigint AS cut_last
-    FROM (
-        SELECT benefit_id, uses AS certain, 0 AS cut_first, 0 AS cut_last FROM whole
-      UNION ALL
-        SELECT benefit_id, CASE WHEN first_at >= %(start)s THEN uses ELSE 0 END,
-               CASE WHEN first_at < %(start)s THEN uses ELSE 0 END, 0
-        FROM benefits_activity
-        WHERE days = 1 AND starts_on = %(first)s AND last_at >= %(start)s {{only}}
-      UNION ALL
-        SELECT benefit_id, CASE WHEN last_at <= %(now)s THEN uses ELSE 0 END,
-               0, CASE WHEN last_at > %(now)s THEN uses ELSE 0 END
-        FROM benefits_activity
-        WHERE days = 1 AND starts_on = %(last)s AND first_at <= %(now)s {{only}}
-    ) AS parts GROUP BY benefit_id
+WITH counted AS (
+    SELECT benefit_id, sum(uses) AS at_most,
+           sum(uses) FILTER (WHERE starts_on > %(first)s AND starts_on < %(last)s) AS at_least
+    FROM ({KEPT}) AS kept
+    WHERE starts_on >= %(first)s AND starts_on <= %(last)s {{only}}
+    GROUP BY benefit_id
 ), ranked AS (
-    SELECT counted.*, venue_id,
-           coalesce(nth_value(certain, {BEST}) OVER (
-               PARTITION BY venue_id ORDER BY certain DESC
+    SELECT venue_id, benefit_id, at_most,
+           nth_value(at_least, {BEST}) OVER (
+               PARTITION BY venue_id ORDER BY at_least DESC NULLS LAST
                ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
-           ), 0) AS enough
+           ) AS enough
     FROM counted JOIN benefit ON benefit.id = benefit_id
 ), exact AS MATERIALIZED (
-    SELECT venue_id, benefit_id, certain
-        + CASE WHEN cut_first = 0 THEN 0 ELSE (
-              SELECT count(*) FROM benefit_usage AS used
-              WHERE used.benefit_id = ranked.benefit_id
-                AND usage_timestamp >= %(start)s AND usage_timestamp < %(second_day)s
-          ) END
-        + CASE WHEN cut_last = 0 THEN 0 ELSE (
-              SELECT count(*) FROM benefit_usage AS used
-              WHERE used.benefit_id = ranked.benefit_id
-                AND usage_timestamp >= %(last_day)s AND usage_timestamp <= %(now)s
-          ) END AS uses
-    FROM ranked WHERE certain + cut_first + cut_last >= enough
+    SELECT venue_id, benefit_id, at_most::bigint
+        - (SELECT count(*) FROM benefit_usage AS used
+           WHERE used.benefit_id = ranked.benefit_id
+             AND usage_timestamp >= %(first_at)s AND usage_timestamp < %(start)s)
+        - (SELECT count(*) FROM benefit_usage AS used
+           WHERE used.benefit_id = ranked.benefit_id
+             AND usage_timestamp > %(now)s AND usage_timestamp < %(end)s) AS uses
+    FROM ranked WHERE at_most >= coalesce(enough, 1)
 ), best AS (
     SELECT venue_id, benefit_id, uses,
            row_number() OVER (PARTITION BY venue_id ORDER BY uses DESC, benefit_id) AS place
-    FROM exact
+    FROM exact WHERE uses > 0
 )
 SELECT venue.id, benefit_id, uses
 FROM venue LEFT JOIN best ON venue_id = venue.id AND place <= {BEST}
@@ -78,7 +52,7 @@ ORDER BY venue.id, place
 """  # noqa: S608  # the only things put in are constants
 OF_ALL = TOP.format(only="", where="")
 OF_ONE = TOP.format(
-    only="AND benefit_id IN (SELECT id FROM benefit WHERE venue_id = %(venue)s)",
+    only="AND benefit_id = ANY (ARRAY(SELECT id FROM benefit WHERE venue_id = %(venue)s))",
     where="WHERE venue.id = %(venue)s",
 )
 
@@ -103,22 +77,16 @@ def popular(rows: Iterable[tuple[int, int, int]]) -> list[Popular]:
 
 
 def bounds(now: datetime) -> dict[str, Any]:
-    """The window in whole blocks, whole days and the two days that it cuts."""
+    """The window, and the first and the last week that it touches."""
     start = now - WINDOW
-    first, last = start.astimezone(UTC).date(), now.astimezone(UTC).date()
-    second = first + timedelta(days=1)
-    first_block = block_of(second)
-    if first_block < second:
-        first_block += timedelta(days=BLOCK)
+    first, last = week_of(start), week_of(now)
     return {
         "start": start,
-        "first": first,
-        "second_day": midnight(second),
-        "first_block": first_block,
-        "last_block": block_of(last),
-        "last": last,
-        "last_day": midnight(last),
         "now": now,
+        "first": first,
+        "last": last,
+        "first_at": midnight(first),
+        "end": midnight(last + WEEK),
     }
 
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, Sum
+from django.db.models import Count, Exists, OuterRef
+from django.db.models.functions import TruncDate
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -16,7 +17,7 @@ from unfold.admin import ModelAdmin
 
 from benefits import idleness, popularity
 from benefits.idleness import Period
-from benefits.models import Activity, Benefit, BenefitUsage, Venue
+from benefits.models import Benefit, BenefitUsage, Venue
 from benefits.recurrence import WINDOW
 from common.back_office import bar_options
 
@@ -87,14 +88,15 @@ def performance_page(admin: ModelAdmin, request: HttpRequest, venue_id: int) -> 
 
 
 def uses_by_day(venue: Venue, now: datetime) -> dict[Any, int]:
-    """Of every UTC day that the window touches, as the kept figures say."""
-    first, last = (moment.astimezone(UTC).date() for moment in (now - WINDOW, now))
-    kept = Activity.objects.filter(
-        benefit__venue=venue, days=1, starts_on__gte=first, starts_on__lte=last
+    """Of every UTC day that the window touches; the first and the last as far as they are in it."""
+    uses = BenefitUsage.objects.filter(
+        benefit__venue=venue, usage_timestamp__gte=now - WINDOW, usage_timestamp__lte=now
     )
-    found = dict(kept.values_list("starts_on").annotate(Sum("uses")))
-    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-    return {day: found.get(day, 0) for day in days}
+    days = uses.values_list(TruncDate("usage_timestamp", tzinfo=UTC)).annotate(Count("pk"))
+    found = dict(days.order_by())
+    first, last = (moment.astimezone(UTC).date() for moment in (now - WINDOW, now))
+    touched = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    return {day: found.get(day, 0) for day in touched}
 
 
 def chart(days: dict[Any, int]) -> str:

@@ -2,12 +2,13 @@
 
 import json
 import random
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
+from benefits import activity, popularity
 from benefits.models import Activity, Benefit, BenefitUsage, Person, Venue
 from benefits.recurrence import IDLE, SPANS, Recurrence, sql
 from benefits.tests.factories import NOW, TICK, benefit, iso, person, used
@@ -25,7 +26,7 @@ def test_any_sequence_of_statements_leaves_it_right(world):
     for _ in range(150):
         uses = list(BenefitUsage.objects.values_list("pk", flat=True))
         some = source.sample(uses, min(len(uses), source.randrange(1, 6)))
-        match source.randrange(7):
+        match source.randrange(8):
             case 0 | 1 | 2:
                 BenefitUsage.objects.bulk_create(
                     BenefitUsage(
@@ -43,6 +44,8 @@ def test_any_sequence_of_statements_leaves_it_right(world):
             case 5:
                 BenefitUsage.objects.filter(pk__in=some).update(benefit=source.choice(world))
             case 6:
+                activity.fold()
+            case 7:
                 execute(
                     "UPDATE benefit_usage SET usage_timestamp = usage_timestamp"
                     " + make_interval(hours => %s), person_id = %s WHERE id = ANY(%s)",
@@ -62,7 +65,7 @@ def test_copy_counts_like_a_recording(world):
         with cursor.copy(f"COPY benefit_usage {columns} FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
-    assert sum(uses for (_, days, _), (uses, *_) in proved().items() if days == 1) == 300
+    assert sum(proved().values()) == 300
     used(world[0], NOW)
     assert BenefitUsage.objects.latest("pk").pk > 10**9 + 300
 
@@ -76,7 +79,7 @@ def test_plain_sql_needs_only_the_columns_of_the_data(db):
     execute("INSERT INTO benefit VALUES (8, 7, 'Towel', 'day', now())")
     execute("INSERT INTO benefit_usage VALUES (7, 7, 7, now()), (9, 7, 8, now())")
     assert Benefit.objects.get(pk=7).created_at is not None
-    assert len(proved()) == 4
+    assert len(proved()) == 2
     for model, highest in ((Venue, 7), (Person, 7), (Benefit, 8), (BenefitUsage, 9)):
         sequence = f"{model._meta.db_table}_id_seq"
         with connection.cursor() as cursor:
@@ -129,7 +132,7 @@ def test_loaddata_counts_like_a_recording(db, tmp_path):
     for _ in range(2):  # loading it again changes nothing
         path.write_text(json.dumps(document))
         call_command("loaddata", str(path), verbosity=0)
-        assert sum(uses for (_, days, _), (uses, *_) in proved().items() if days == 1) == 2
+        assert sum(proved().values()) == 2
         assert Benefit.objects.get().created_at is not None
     document[0]["fields"]["usage_timestamp"] = iso(NOW - 20 * DAY)
     path.write_text(json.dumps(document))
@@ -149,15 +152,41 @@ def test_what_dumpdata_wrote_is_loaded_without_counting_twice(world, tmp_path):
     assert proved() == before
 
 
-def test_nobody_writes_activity_but_the_triggers(world):
+@pytest.mark.parametrize("table", ["benefits_activity", "benefits_change"])
+def test_nobody_writes_activity_but_the_triggers_and_the_fold(world, table):
+    used(world[0], NOW)
+    activity.fold()
     used(world[0], NOW)
     before = proved()
-    assert execute("UPDATE benefits_activity SET uses = 7") == 0
-    assert execute("DELETE FROM benefits_activity") == 0
-    columns = "(days, starts_on, benefit_id, uses, first_at, last_at)"
-    row = "(1, '2026-01-01', 1, 1, now(), now())"
-    assert execute(f"INSERT INTO benefits_activity {columns} VALUES {row}") == 0
+    execute("SET LOCAL benefits.keeps_activity = off")  # here it is all one transaction
+    assert execute(f"UPDATE {table} SET uses = 7") == 0
+    assert execute(f"DELETE FROM {table}") == 0
+    assert execute(f"INSERT INTO {table} (starts_on, benefit_id, uses) VALUES (now(), 1, 1)") == 0
     assert proved() == before
+
+
+def test_the_fold_leaves_nothing_beside_the_weeks(world):
+    used(world[0], NOW, NOW, NOW - 7 * DAY)
+    used(world[1], NOW)
+    BenefitUsage.objects.filter(benefit=world[1]).delete()
+    before = proved()
+    assert activity.fold() == 2
+    assert execute("SELECT FROM benefits_change") == 0
+    assert (
+        proved()
+        == before
+        == {(each.benefit_id, each.starts_on): each.uses for each in Activity.objects.all()}
+    )
+    assert activity.fold() == 0
+
+
+def test_a_week_whose_uses_were_all_folded_and_then_deleted_counts_none(world):
+    used(world[0], NOW)
+    activity.fold()
+    BenefitUsage.objects.all().delete()
+    activity.fold()
+    assert proved() == {}
+    assert [best for _, best in popularity.top(now=NOW)] == [[]] * 3
 
 
 def test_what_pg_dump_wrote_is_restored_with_an_empty_search_path(world):
@@ -172,14 +201,15 @@ def test_what_pg_dump_wrote_is_restored_with_an_empty_search_path(world):
         "DELETE FROM public.benefit_usage WHERE id = (SELECT max(id) FROM public.benefit_usage)"
     )
     execute("SET LOCAL search_path TO public")
-    assert len(proved()) == 2
+    assert len(proved()) == 1
 
 
-def test_uses_of_other_zones_fall_on_utc_days(world):
+def test_uses_of_other_zones_fall_in_utc_weeks(world):
+    monday = datetime(2026, 6, 29, tzinfo=UTC)
     execute("SET LOCAL TIME ZONE 'Pacific/Auckland'")
-    used(world[0], NOW, NOW - TICK)
+    used(world[0], monday, monday - TICK)
     execute("SET LOCAL TIME ZONE 'UTC'")
-    assert len([days for _, days, _ in proved() if days == 1]) == 2
+    assert sorted(starts_on for _, starts_on in proved()) == [date(2026, 6, 22), date(2026, 6, 29)]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -189,7 +219,11 @@ def test_emptied_together_or_alone_nothing_is_left():
     execute("TRUNCATE benefit_usage")
     proved()
     used(benefit(), NOW)
-    execute("TRUNCATE benefits_activity, benefit_usage")
+    execute("TRUNCATE benefits_change, benefits_activity, benefit_usage")
+    proved()
+    used(benefit(), NOW)
+    activity.fold()
+    execute("TRUNCATE benefit_usage")
     proved()
     used(benefit(), NOW)
     execute("TRUNCATE venue CASCADE")
@@ -210,26 +244,52 @@ def test_writers_at_once_lose_nothing():
         BenefitUsage.objects.filter(usage_timestamp=last).update(usage_timestamp=NOW - 3 * DAY)
 
     calls = [lambda number=number: add(number) for number in range(12)]
-    outcomes = at_once([*calls, doomed.delete, move])
+    outcomes = at_once([*calls, doomed.delete, move, *[activity.fold] * 5])
     assert not [each for each in outcomes if isinstance(each, Exception)]
     proved()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_first_use_deleted_while_an_earlier_one_arrives_is_right():
+def test_every_reader_counts_each_use_once_while_others_write_and_fold():
+    """What is counted is all that was there when the reading began, or came since."""
     alice, coffee = person(), benefit()
-    for _ in range(10):
-        used(coffee, NOW - DAY / 2)
-        at_once(
+    for number in range(5):
+        used(coffee, *[NOW - DAY] * 20, by=alice)
+
+        def read(least=20 * (number + 1)):
+            [(_, [best])] = popularity.top(now=NOW)
+            return least <= best.uses <= least + 8
+
+        outcomes = at_once(
             [
-                lambda: BenefitUsage.objects.filter(usage_timestamp=NOW - DAY / 2).delete(),
-                lambda: used(coffee, NOW - DAY / 2 - TICK, by=alice),
-                lambda: used(coffee, NOW - DAY / 2 - 2 * TICK, by=alice),
+                *[lambda: used(coffee, NOW - DAY, by=alice)] * 8,
+                *[activity.fold] * 4,
+                *[read] * 12,
             ]
         )
+        assert [each for each in outcomes if each is False or isinstance(each, Exception)] == []
         proved()
-        BenefitUsage.objects.all().delete()
-        proved()
+        BenefitUsage.objects.filter(
+            pk__in=BenefitUsage.objects.order_by("-pk").values("pk")[:8]
+        ).delete()
+    activity.fold()
+    assert sum(proved().values()) == 100
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_loads_many_rows_makes_no_recording_wait_or_fail():
+    """Not yet committed: rows with the next ids, in the same weeks of the same benefit."""
+    alice, coffee = person(), benefit()
+    number = 1 + BenefitUsage.objects.count()
+    with transaction.atomic():
+        BenefitUsage.objects.bulk_create(
+            BenefitUsage(id=number + n, person=alice, benefit=coffee, usage_timestamp=NOW)
+            for n in range(50)
+        )
+        [outcome] = at_once([lambda: used(coffee, NOW - DAY, by=alice)])
+        assert outcome is None
+    proved()
+    assert BenefitUsage.objects.count() == 51
 
 
 @pytest.mark.parametrize("moment", ["infinity", "-infinity", "9999-01-01 UTC", "0044-03-15 UTC BC"])

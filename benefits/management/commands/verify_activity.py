@@ -8,7 +8,7 @@ from benefits import activity
 
 
 class Command(BaseCommand):
-    help = "Prove that every benefit's kept figures are those of its uses, day by day."
+    help = "Prove that every benefit's kept figures are those of its uses, week by week."
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = list(activity.discrepancies())
@@ -16,4 +16,4 @@ class Command(BaseCommand):
             self.stderr.write(line)
         if found:
             raise CommandError(f"{len(found)} discrepancies; rebuild_activity mends them.")
-        self.stdout.write("Every day of every benefit adds up.")
+        self.stdout.write("Every week of every benefit adds up.")
