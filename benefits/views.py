@@ -118,6 +118,8 @@ class BenefitViewSet(viewsets.ViewSet):
     def usages(self, request: Request, pk: str) -> Response:
         """Record a use, now or at the instant given; with a key once, however often it is sent."""
         key, now = key_of(request), timezone.now()
+        # An instant that belongs into the body must not be passed over.
+        query.read(request.GET)
         body = NewUse.read(request.data)
         benefit = known(pk)
         return answer_once(

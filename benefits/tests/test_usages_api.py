@@ -259,3 +259,12 @@ def test_now_is_the_servers(till, alice):
     before = timezone.now()
     record(till, benefit(), alice)
     assert before <= BenefitUsage.objects.get().usage_timestamp <= timezone.now()
+
+
+def test_what_is_said_in_the_query_is_refused_and_not_passed_over(till, alice):
+    coffee = benefit()
+    path = f"/api/v1/benefits/{coffee.pk}/usages/?usageTimestamp={iso(NOW)}"
+    response = till.post(path, {"personId": alice.pk}, format="json")
+    assert response.status_code == 400
+    assert [each["pointer"] for each in response.json()["errors"]] == ["/usageTimestamp"]
+    assert moments(coffee) == []
