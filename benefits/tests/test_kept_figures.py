@@ -278,14 +278,10 @@ def test_every_reader_counts_each_use_once_while_others_write_and_fold():
 
 @pytest.mark.django_db(transaction=True)
 def test_whoever_loads_many_rows_makes_no_recording_wait_or_fail():
-    """Not yet committed: rows with the next ids, in the same weeks of the same benefit."""
+    """Not yet committed, in the same weeks of the same benefit."""
     alice, coffee = person(), benefit()
-    number = 1 + BenefitUsage.objects.count()
     with transaction.atomic():
-        BenefitUsage.objects.bulk_create(
-            BenefitUsage(id=number + n, person=alice, benefit=coffee, usage_timestamp=NOW)
-            for n in range(50)
-        )
+        used(coffee, *[NOW] * 50, by=alice)
         [outcome] = at_once([lambda: used(coffee, NOW - DAY, by=alice)])
         assert outcome is None
     proved()
