@@ -1,12 +1,12 @@
 """The benefits' API: what is popular, what may be used now, what lies idle, and recording a use."""
 
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from benefits import availability, idleness, popularity, query, services
 from benefits.serializers import (
@@ -20,6 +20,7 @@ from benefits.serializers import (
 from common.idempotency import answer_once, key_of
 from common.identity import Gateway
 from common.problems import NotFound
+from common.renderers import Answer
 
 ID = {"type": "integer", "format": "int64"}
 PERSON = OpenApiParameter("personId", ID, required=True)
@@ -44,11 +45,11 @@ class BenefitViewSet(viewsets.ViewSet):
     authentication_classes = [Gateway]
 
     @extend_schema(parameters=[PERSON, VENUE, TIMESTAMP], responses=OfferSerializer(many=True))
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> Answer:
         """Every benefit of the venue: whether this person may use it, and from when on."""
         person, venue, at = query.read(request.GET, "personId", "venueId", "timestamp")
         offers = availability.offers(person=person, venue=venue, at=at or timezone.now())
-        return Response(
+        return Answer(
             [
                 {
                     "id": offer.id,
@@ -64,11 +65,11 @@ class BenefitViewSet(viewsets.ViewSet):
 
     @extend_schema(parameters=[PERSON, VENUE, TIMESTAMP], responses=BenefitSerializer(many=True))
     @action(detail=False)
-    def available(self, request: Request) -> Response:
+    def available(self, request: Request) -> Answer:
         """The venue's benefits that this person may use at this instant."""
         person, venue, at = query.read(request.GET, "personId", "venueId", "timestamp")
         found = availability.available(person=person, venue=venue, at=at or timezone.now())
-        return Response(
+        return Answer(
             [
                 {"id": id, "venueId": venue, "title": title, "recurrence": recurrence}
                 for id, title, recurrence in found
@@ -77,10 +78,10 @@ class BenefitViewSet(viewsets.ViewSet):
 
     @extend_schema(responses=TopSerializer(many=True))
     @action(detail=False)
-    def top(self, request: Request) -> Response:
+    def top(self, request: Request) -> Answer:
         """Each venue's up to three most used benefits of the last 180 days."""
         query.read(request.GET)
-        return Response(
+        return Answer(
             [
                 {
                     "venueId": venue,
@@ -94,10 +95,10 @@ class BenefitViewSet(viewsets.ViewSet):
 
     @extend_schema(parameters=[VENUE], responses=InactivitySerializer(many=True))
     @action(detail=False)
-    def inactivity(self, request: Request) -> Response:
+    def inactivity(self, request: Request) -> Answer:
         """When in the last 180 days each benefit was used by nobody for long."""
         (venue,) = query.read(request.GET, "venueId")
-        return Response(
+        return Answer(
             [
                 {
                     "benefitId": benefit,
@@ -115,7 +116,7 @@ class BenefitViewSet(viewsets.ViewSet):
         responses={201: UseSerializer, 200: UseSerializer},
     )
     @action(detail=True, methods=["post"])
-    def usages(self, request: Request, pk: str) -> Response:
+    def usages(self, request: Request, pk: str) -> HttpResponse:
         """Record a use, now or at the instant given; with a key once, however often it is sent."""
         key, now = key_of(request), timezone.now()
         # An instant that belongs into the body must not be passed over.

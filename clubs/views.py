@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any
 
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
@@ -51,7 +52,7 @@ class Subscribe(APIView):
         parameters=[KEY, OpenApiParameter("id", int, OpenApiParameter.PATH)],
         responses={201: SubscriptionSerializer, 200: SubscriptionSerializer},
     )
-    def post(self, request: Request, id: str) -> Response:
+    def post(self, request: Request, id: str) -> HttpResponse:
         """A customer subscribes to an active club, once for ever."""
         body = NewSubscription.read(request.data)
         if not services.CLUB_ID.fullmatch(id) or int(id) > services.LARGEST_ID:
@@ -71,7 +72,7 @@ class ChangeStatus(APIView):
     @extend_schema(
         request=NewStatus, parameters=[KEY], responses={200: SubscriptionDetailSerializer}
     )
-    def post(self, request: Request, id: str) -> Response:
+    def post(self, request: Request, id: str) -> HttpResponse:
         """Pause, cancel or activate a subscription, now or from a date."""
         body = NewStatus.read(request.data)
         if not services.SUBSCRIPTION_ID.fullmatch(id):

@@ -10,11 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from common.models import KeyedAnswer
 from common.problems import InvalidInput, Problem, fault
+from common.renderers import Answer
 
 VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -75,17 +76,17 @@ def answer_once(
     meaning: Mapping[str, Any],
     act: Callable[[], Any],
     status: int = 201,
-) -> Response:
+) -> HttpResponse:
     """The answer of `act` with this status, worked out once for each owner and key.
 
     `act` returns a JSON body and runs in the transaction that keeps it, so a refusal it raises
     leaves the key free. A retry that meets the first one still running waits for it; then it is
-    200 with the first body. `meaning` holds all that the request asks for, its target included;
-    raises KeyReused when the key had another one. Without a key, `act` just runs.
+    200 with the first body, to the byte. `meaning` holds all that the request asks for, its
+    target included; raises KeyReused when the key had another one. Without a key, `act` just runs.
     """
     with transaction.atomic():
         if key is None:
-            return Response(act(), status)
+            return Answer(act(), status)
         mark = fingerprint(meaning)
         # The conflict waits for the other transaction; if that one fails, the key is ours.
         with connection.cursor() as cursor:
@@ -93,10 +94,11 @@ def answer_once(
             is_first = cursor.rowcount == 1
         answers = KeyedAnswer.objects.filter(owner=owner, key=key)
         if is_first:
-            body = act()
-            answers.update(body=body)
-            return Response(body, status)
+            answer = Answer(act(), status)
+            answers.update(body=answer.text)
+            return answer
         first = answers.get()
     if bytes(first.fingerprint) != mark:
         raise KeyReused()
-    return Response(first.body, 200, headers={"Idempotent-Replayed": "true"})
+    is_replayed = {"Idempotent-Replayed": "true"}
+    return HttpResponse(first.body, "application/json", headers=is_replayed)

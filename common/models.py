@@ -11,7 +11,6 @@ from django.db.models.functions import Now
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.utils import timezone
-from rest_framework.utils.encoders import JSONEncoder
 
 # Last use is a hint for staff who want to revoke: exact to the minute, so that a busy key does
 # not cost a write for every call.
@@ -123,8 +122,9 @@ class KeyedAnswer(models.Model):
     owner = models.CharField(max_length=110)
     key = models.CharField(max_length=200)
     fingerprint = models.BinaryField(max_length=32)
-    # Empty only inside the transaction that is still working the answer out.
-    body = models.JSONField(null=True, encoder=JSONEncoder)
+    # As text, since jsonb has an order of fields of its own; empty only inside the transaction
+    # that is still working the answer out.
+    body = models.TextField(db_default="")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -32,11 +32,11 @@ class Stream(StreamingHttpResponse):
         super().__init__(chunks, content_type="application/json")
 
     @cached_property
-    def content(self) -> bytes:
+    def content(self) -> bytes:  # type: ignore[override]
         return self.getvalue()
 
     @property
-    def text(self) -> str:
+    def text(self) -> str:  # type: ignore[override]
         return self.content.decode()
 
 
