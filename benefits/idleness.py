@@ -44,9 +44,8 @@ class Period(NamedTuple):
 
 def inactivity(*, venue: int, now: datetime) -> list[tuple[int, list[Period]]]:
     """Each benefit that was idle, by id, with its periods in order. Raises NotFound."""
-    parameters = {"venue": venue, "start": now - WINDOW, "now": now}
     with connection.cursor() as cursor:
-        cursor.execute(INACTIVE, parameters)
+        cursor.execute(INACTIVE, {"venue": venue, "start": now - WINDOW, "now": now})
         rows = cursor.fetchall()
     if not rows:
         raise NotFound()

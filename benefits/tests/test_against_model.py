@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from rest_framework.test import APIClient
 
-from benefits import availability, idleness, popularity
+from benefits import activity, availability, idleness, popularity
 from benefits.models import Benefit, BenefitUsage, Person, Venue
 from benefits.recurrence import Recurrence
 from benefits.tests.factories import NOW, TICK, iso, record
@@ -41,9 +41,14 @@ class World:
             (self.source.choice(self.persons), self.benefit(), self.moment()) for _ in range(count)
         ]
         self.source.shuffle(self.uses)
+        folded = self.source.randrange(count)
+        self.write(self.uses[:folded])
+        activity.fold()
+        self.write(self.uses[folded:])
+
+    def write(self, uses):
         BenefitUsage.objects.bulk_create(
-            BenefitUsage(person=who, benefit=what, usage_timestamp=at)
-            for who, what, at in self.uses
+            BenefitUsage(person=who, benefit=what, usage_timestamp=at) for who, what, at in uses
         )
 
     def benefit(self):
