@@ -130,6 +130,7 @@ class Period(models.Model):
     is one pass over one index, without a sort and without a job for what is planned.
     """
 
+    pk = models.CompositePrimaryKey("subscription_id", "starts_at")
     subscription = models.ForeignKey(
         Subscription, models.DO_NOTHING, related_name="periods", db_constraint=False, db_index=False
     )
@@ -146,10 +147,7 @@ class Period(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["subscription", "starts_at"], name="clubs_period_starts_once"
-            ),
-            # Two who both missed the other's decision collide here.
+            # Two who both missed the other's first decision collide here.
             models.UniqueConstraint(
                 fields=["subscription"],
                 condition=Q(ends_at=None),

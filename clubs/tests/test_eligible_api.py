@@ -29,6 +29,15 @@ from common.tests.races import at_once
 PATH = "/api/v1/subscription/eligible/"
 
 
+@pytest.fixture
+def chunks_of(monkeypatch):
+    def cut(first, others):
+        monkeypatch.setattr(eligibility, "FIRST_IDS", first)
+        monkeypatch.setattr(eligibility, "IDS_PER_CHUNK", others)
+
+    return cut
+
+
 def eligible(client=None, at=None, path=PATH):
     response = (client or APIClient()).get(path, {"at": at.isoformat()} if at else {})
     assert response.status_code == 200, response.content
@@ -83,20 +92,20 @@ def test_ids_are_told_as_they_are_and_in_one_order():
 
 
 @pytest.mark.django_db
-def test_it_comes_in_chunks_that_make_one_list(client, monkeypatch):
-    monkeypatch.setattr(eligibility, "IDS_PER_CHUNK", 2)
+def test_it_comes_in_chunks_that_make_one_list(client, chunks_of):
+    chunks_of(1, 2)
     club = make_club()
     for number in range(5):
         make_subscription(club, id=f"s{number}")
         response = client.get(PATH)
         chunks = list(response.streaming_content)
         assert json.loads(b"".join(chunks)) == [f"s{each}" for each in range(number + 1)]
-    assert len(chunks) == 4
+    assert len(chunks) == 4  # 1, 2, 2, and the end
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_tells_one_moment_however_long_it_takes(client, monkeypatch):
-    monkeypatch.setattr(eligibility, "IDS_PER_CHUNK", 1)
+def test_it_tells_one_moment_however_long_it_takes(client, chunks_of):
+    chunks_of(1, 1)
     club = make_club()
     for number in range(3):
         make_subscription(club, id=f"s{number}")
@@ -112,8 +121,8 @@ def test_it_tells_one_moment_however_long_it_takes(client, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_whoever_stops_listening_leaves_no_transaction_behind(client, monkeypatch):
-    monkeypatch.setattr(eligibility, "IDS_PER_CHUNK", 1)
+def test_whoever_stops_listening_leaves_no_transaction_behind(client, chunks_of):
+    chunks_of(1, 1)
     for number in range(3):
         make_subscription(id=f"s{number}")
     response = client.get(PATH)
@@ -137,6 +146,23 @@ def test_a_database_that_is_away_is_said_before_the_first_byte(client, monkeypat
     assert response.status_code == 503
     assert response["Content-Type"] == "application/problem+json"
     assert not connection.in_atomic_block
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("days", [-3, 0, 3])
+def test_it_is_read_from_one_index_in_its_order(days):
+    club = make_club()
+    for number in range(300):
+        make_subscription(club, id=f"s{number:03}")
+    for table in ("clubs_period", "subscription"):
+        sql(f"ANALYZE {table}")
+    values = {"at": timezone.now() + days * DAY, "after": "", "limit": 20}
+    sql("SET LOCAL enable_seqscan = off")  # which is best for so few
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {eligibility.CHUNK}", {**values, "clubs": [club.pk]})
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Index Only Scan using clubs_period_active" in plan
+    assert "Sort" not in plan
 
 
 @pytest.mark.django_db

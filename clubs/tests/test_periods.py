@@ -1,11 +1,13 @@
 """What is worked out of the histories is right whoever writes them, and however."""
 
+import time
 from random import Random
 from threading import Thread
 
 import pytest
+from django.core.management import call_command
 from django.core.management.sql import emit_post_migrate_signal
-from django.db import connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from clubs.models import ClubStatus, Period, Status, StatusChange
@@ -20,6 +22,7 @@ from clubs.tests.factories import (
     make_subscription,
     sql,
 )
+from common.tests.races import at_once
 
 WRONG = """
 WITH expected AS (
@@ -107,32 +110,136 @@ def test_two_at_once_on_one_subscription_see_each_other(everything_fits):
     assert Period.objects.count() == 3
 
 
-@pytest.mark.django_db(transaction=True)
-def test_an_old_snapshot_cannot_undo_what_it_did_not_see(everything_fits):
-    one = make_subscription()
+def between(old_snapshot, meanwhile):
+    """What a REPEATABLE READ transaction fails with that sees nothing of what was committed."""
     refused = []
 
-    def add():
+    def late():
         try:
             with transaction.atomic():
                 sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 sql("SELECT count(*) FROM subscription")
-                began.start()
-                began.join()
-                decide(one.pk, CANCELLED, LONG_AGO + 2 * DAY)
-        except Exception as error:
-            refused.append(error)
-        connection.close()
+                at_once([meanwhile])
+                old_snapshot()
+        except (OperationalError, IntegrityError) as error:
+            refused.append(str(error))
 
-    def in_between():
-        decide(one.pk, PAUSED, LONG_AGO + DAY)
-        connection.close()
+    at_once([late])
+    return "".join(refused)
 
-    began = Thread(target=in_between)
-    late = Thread(target=add)
-    late.start()
-    late.join()
-    assert "could not serialize" in str(refused[0])
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("days", [-2, -1, 1, 2, 5])
+@pytest.mark.parametrize("other_days", [-1, 2, 4])
+def test_an_old_snapshot_cannot_undo_what_it_did_not_see(everything_fits, days, other_days):
+    one = make_subscription(None, (ACTIVE, LONG_AGO), (PAUSED, LONG_AGO + 3 * DAY))
+    # Both put theirs in the same gap, one behind the other, or far from each other.
+    between(
+        lambda: decide(one.pk, CANCELLED, LONG_AGO + days * DAY),
+        lambda: decide(one.pk, PAUSED, LONG_AGO + other_days * DAY),
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_behind_the_same_decision_who_do_not_see_each_other_collide(everything_fits):
+    one = make_subscription()
+    error = between(
+        lambda: decide(one.pk, CANCELLED, LONG_AGO + 2 * DAY),
+        lambda: decide(one.pk, PAUSED, LONG_AGO + DAY),
+    )
+    assert "could not serialize" in error
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_before_the_first_decision_who_do_not_see_each_other_collide(everything_fits):
+    one = make_subscription()
+    error = between(
+        lambda: decide(one.pk, CANCELLED, LONG_AGO - 2 * DAY),
+        lambda: decide(one.pk, PAUSED, LONG_AGO - DAY),
+    )
+    assert "could not serialize" in error
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_first_decisions_that_do_not_see_each_other_collide(everything_fits):
+    one = make_subscription(None)
+    sql("DELETE FROM subscription_status_history")
+    assert "clubs_period_one_is_open" in between(
+        lambda: decide(one.pk, CANCELLED, LONG_AGO), lambda: decide(one.pk, PAUSED, LONG_AGO + DAY)
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("days", [-1, 1])
+def test_whoever_moves_it_to_another_club_sees_all_of_it_or_fails(everything_fits, days):
+    one, club = make_subscription(), make_club()
+    error = between(
+        lambda: sql("UPDATE subscription SET club_id = %s WHERE id = %s", club.pk, one.pk),
+        lambda: decide(one.pk, PAUSED, LONG_AGO + days * DAY),
+    )
+    assert "could not serialize" in error
+
+
+@pytest.mark.django_db
+def test_a_newest_decision_writes_the_last_period_and_its_own(everything_fits):
+    one = make_subscription(None, *((1 + n % 3, LONG_AGO + n * DAY) for n in range(9)))
+    sql("CREATE TEMP TABLE before ON COMMIT DROP AS SELECT ctid AS place, * FROM clubs_period")
+    decide(one.pk, CANCELLED, LONG_AGO + 20 * DAY)
+    stayed = "SELECT count(*) FROM clubs_period JOIN before ON before.place = clubs_period.ctid"
+    assert sql(stayed) == [(8,)]
+    assert Period.objects.count() == 10
+
+
+@pytest.mark.django_db
+def test_a_statement_of_many_rows_takes_no_more_locks_than_one_of_a_single_one(everything_fits):
+    club = make_club()
+    sql(
+        "INSERT INTO subscription (id, club_id, customer_store_id) "
+        "SELECT 's' || n, %s, n FROM generate_series(1, 3000) n",
+        club.pk,
+    )
+    insert = (
+        "INSERT INTO subscription_status_history (subscription_id, status_id, effect_date) "
+        "SELECT id, 1 + n %% 3, '2026-01-01Z'::timestamptz + n * interval '1 day' "
+        "FROM subscription, generate_series(1, 3) n WHERE id <= %s"
+    )
+    locks = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()"
+    sql(insert, "s1")
+    few = sql(locks)
+    sql(insert, "s9999")
+    assert sql(locks) == few
+    assert Period.objects.count() == 9000
+
+
+@pytest.mark.django_db
+def test_a_plan_made_for_few_rows_serves_many_of_one_instant(everything_fits):
+    club = make_club()
+    for many in (1, 20, 4000):
+        sql(
+            "INSERT INTO subscription (id, club_id, customer_store_id) "
+            "SELECT n, %s, n FROM generate_series(%s::int, %s::int) n",
+            club.pk, many, 2 * many - 1,
+        )  # fmt: skip
+        started = time.perf_counter()
+        sql(
+            "INSERT INTO subscription_status_history (subscription_id, status_id, effect_date) "
+            "SELECT id, 1, '2026-01-01Z' FROM subscription"
+        )
+        sql("UPDATE subscription_status_history SET effect_date = '2026-01-02Z' WHERE id %% 2 = 0")
+    # In proportion it takes a second; all with all would take minutes.
+    assert time.perf_counter() - started < 20
+
+
+@pytest.mark.django_db
+def test_what_was_dumped_can_be_loaded(everything_fits, tmp_path):
+    one = make_subscription(None, (ACTIVE, LONG_AGO), (PAUSED, LONG_AGO + DAY))
+    file = tmp_path / "clubs.json"
+    call_command("dumpdata", "clubs", output=str(file))
+    call_command("loaddata", str(file), verbosity=0)
+    sql("DELETE FROM subscription_status_history")
+    sql("DELETE FROM subscription")
+    call_command("loaddata", str(file), verbosity=0)
+    assert Period.objects.filter(subscription=one).count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
