@@ -9,6 +9,7 @@ from django.db import transaction
 
 import wallet.services
 from common.problems import NotFound, Problem
+from incentives import ledger
 from incentives.models import Achievement, AchievementChange, Programme
 from incentives.models.achievements import OPEN
 from incentives.purse import Purse
@@ -20,22 +21,6 @@ RULES = "rules"
 MEMBER = "member"
 
 Status = Achievement.Status
-CHANGING = [
-    "status",
-    "version",
-    "rule",
-    "achieved_at",
-    "effective_on",
-    "days",
-    "granted_at",
-    "consent",
-    "needs_review",
-    "is_kept",
-    "reward",
-    "reward_code",
-    "coins",
-    "cost",
-]
 
 
 class ConsentNotNeeded(Problem):
@@ -96,16 +81,15 @@ def move(
 
 
 def write(achievements: Iterable[Achievement], *, are_new: bool = False) -> None:
-    rows = list(achievements)
     if are_new:
-        Achievement.objects.bulk_create(rows)
-    elif rows:
-        Achievement.objects.bulk_update(rows, CHANGING)
+        ledger.add(achievements)
+    else:
+        ledger.change(achievements)
 
 
 def record(changes: Sequence[AchievementChange]) -> None:
     """Write the history, and post the coins that follow from it."""
-    AchievementChange.objects.bulk_create(changes)
+    ledger.record(changes)
     for change in changes:
         if change.coins:
             post(change)
