@@ -14,6 +14,7 @@ from common.idempotency import VISIBLE_ASCII
 from common.identity import EndUser, GatewayUser, HasScope, Service, ServiceKey
 from common.pagination import CursorPage
 from common.problems import NotFound
+from common.renderers import Answer
 from incentives import achievements, log
 from incentives.models import Achievement
 from incentives.progress import progress_of
@@ -47,11 +48,11 @@ class EventViewSet(viewsets.ViewSet):
         ),
         responses={202: Accepted},
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> Answer:
         """Take an event, or a list of 1 to 500, once for each id; what follows is behind it."""
         reports = read_reports(request.data, timezone.now())
         accepted = log.record(owner=self.owner, reports=reports)
-        return Response(
+        return Answer(
             {"accepted": accepted, "duplicates": len(reports) - accepted},
             status.HTTP_202_ACCEPTED,
         )
