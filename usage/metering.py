@@ -134,6 +134,13 @@ COPY usage_record (id, customer_id, service, units_consumed, price_per_unit, rec
 """
 ESCAPES = str.maketrans({each: f"\\{each}" for each in "\\\t\n\r"})
 
+# Never back, and not to the end of all ids, where somebody's highest may be.
+PASS_IDS = """
+SELECT setval('usage_record_id_seq', greatest(last_value, (
+    SELECT max(id) FROM usage_record WHERE id < 9000000000000000
+))) FROM usage_record_id_seq
+"""
+
 AHEAD = """
 SELECT ARRAY(SELECT id FROM customer WHERE id = ANY(%(customers)s::bigint[])),
        ARRAY(SELECT nextval('usage_record_id_seq') FROM generate_series(1, %(count)s::int)),
@@ -325,8 +332,8 @@ def insert_many(owner: str, batch: Sequence[Usage], now: datetime) -> list[tuple
 def write(statement: str, arguments: Arguments) -> tuple[int, list[Any]]:
     """How many rows were written, and what they return.
 
-    Again when the month was closed or the customer deleted at the very moment, or when PostgreSQL
-    ended one of two that waited for each other.
+    Again when the month was closed or the customer deleted at the very moment, when PostgreSQL
+    ended one of two that waited for each other, or when rows by SQL had taken the next ids.
     """
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
@@ -336,9 +343,17 @@ def write(statement: str, arguments: Arguments) -> tuple[int, list[Any]]:
                 cursor.execute(statement, arguments)
                 return cursor.rowcount, cursor.fetchall() if cursor.description else []
         except (IntegrityError, OperationalError) as error:
-            if not isinstance(error.__cause__, PASSING) or not attempts_left:
+            is_id_taken = constraint_of(error) == "usage_record_pkey"
+            if not (isinstance(error.__cause__, PASSING) or is_id_taken) or not attempts_left:
                 raise
+            if is_id_taken:
+                fetch(PASS_IDS, {})
     raise AssertionError("unreachable")
+
+
+def constraint_of(error: Exception) -> str | None:
+    cause = error.__cause__
+    return cause.diag.constraint_name if isinstance(cause, psycopg.Error) else None
 
 
 def fetch(statement: str, arguments: Arguments) -> list[Any]:

@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from usage import metering, proof, services
+from usage import corrections, metering, proof, services
 from usage.models import Bill, BillLine, Customer, UsageRecord
 from usage.reading import Usage
 from usage.tests.conftest import ALICE, BOB, SAMPLE, TAYLOR
@@ -255,3 +255,31 @@ def test_customers_get_ids_past_those_that_came_by_sql():
     assert services.create_customer(name="Dora").pk == TAYLOR + 1
     run("INSERT INTO customer (name) VALUES ('Emil')")
     assert Customer.objects.get(name="Emil").pk == TAYLOR + 2
+
+
+def usage_of(key):
+    return Usage(key, ALICE, "s", "1", "1", None)
+
+
+@pytest.mark.parametrize("highest", [None, 2**63 - 1])
+def test_records_get_ids_past_those_that_came_by_sql(highest):
+    now = timezone.now()
+
+    def taken():
+        first = metering.fetch("SELECT nextval('usage_record_id_seq')", {})[0][0]
+        for id in range(first + 1, first + 6):
+            insert(id=id)
+        return first + 5
+
+    if highest:
+        insert(id=highest)
+    theirs = taken()
+    recorded = metering.record_usage(owner="t", usage=usage_of("one"), now=now)
+    assert theirs < recorded.id < theirs + 10
+    taken()
+    batch = [usage_of(f"k{n}") for n in range(3)]
+    verdicts = metering.record_many(owner="t", batch=batch, now=now)
+    assert [verdict.status for verdict in verdicts] == ["created"] * 3
+    taken()
+    corrections.correct_record(id=recorded.id, owner="t", key="back", reason="", now=now)
+    assert list(proof.discrepancies()) == []
