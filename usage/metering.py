@@ -135,7 +135,7 @@ COPY usage_record (id, customer_id, service, units_consumed, price_per_unit, rec
 ESCAPES = str.maketrans({each: f"\\{each}" for each in "\\\t\n\r"})
 
 # Never back, and not to the end of all ids, where somebody's highest may be.
-PASS_IDS = """
+NEXT_FREE_ID = """
 SELECT setval('usage_record_id_seq', greatest(last_value, (
     SELECT max(id) FROM usage_record WHERE id < 9000000000000000
 ))) FROM usage_record_id_seq
@@ -347,7 +347,7 @@ def write(statement: str, arguments: Arguments) -> tuple[int, list[Any]]:
             if not (isinstance(error.__cause__, PASSING) or is_id_taken) or not attempts_left:
                 raise
             if is_id_taken:
-                fetch(PASS_IDS, {})
+                fetch(NEXT_FREE_ID, {})
     raise AssertionError("unreachable")
 
 
