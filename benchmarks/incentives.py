@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from benchmarks import load, server
+from benchmarks import incentives_partners, load, server
 from benchmarks.report import heading, ratio
 from common.models import ApiKey
 from incentives import evaluation, log
@@ -61,12 +61,9 @@ def run() -> None:
     ratio("the same, shuffled", partial(evaluated, one, True), partial(rival, one, True))
     heading("Incentives: one more day each, by length of history (long : short)")
     for label, every in (("without gaps", 1), ("every other day", 2)):
-        ratio(
-            f"700 days of history against 7, {label}",
-            partial(one_more_day, one, 700, every),
-            partial(one_more_day, one, 7, every),
-            rounds=3,
-        )
+        long, short = (OneMoreDay(one, days, every) for days in (700, 7))
+        ratio(f"700 days of history against 7, {label}", long.evaluated, short.evaluated)
+    incentives_partners.run()
 
 
 def reporting(secret: str) -> load.Request:
@@ -153,13 +150,23 @@ def evaluated(employer: Employer, is_shuffled: bool = False) -> float:
     return count / drain()
 
 
-def one_more_day(employer: Employer, days: int, every: int) -> float:
-    users = newcomers(employer, int(200 * SCALE))
-    history = [START + timedelta(days=every * day) for day in range(days)]
-    report([(user_id, at) for at in history for user_id in users])
-    drain()
-    report([(user_id, START + timedelta(days=every * days)) for user_id in users])
-    return len(users) / drain()
+class OneMoreDay:
+    """Members who logged for so many days, and go on."""
+
+    def __init__(self, employer: Employer, days: int, every: int) -> None:
+        self.users = newcomers(employer, int(100 * SCALE))
+        self.days = itertools.count(0, every)
+        for _ in range(days):
+            self.log()
+        drain()
+
+    def log(self) -> None:
+        at = START + timedelta(days=next(self.days))
+        report([(user_id, at) for user_id in self.users])
+
+    def evaluated(self) -> float:
+        self.log()
+        return len(self.users) / drain()
 
 
 RIVAL = """
