@@ -13,6 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from clubs import shop
@@ -117,15 +118,9 @@ def claim(
                 raise NotFound()
             now = clock()
             period = month_of(as_of or now)
-            known = Charge.objects.select_for_update().filter(request_id=request_id).first()
-            if known is not None and known.subscription_id != subscription_id:
-                raise RequestIdTaken()
-            holding = known
-            if known is None or known.state == Charge.State.FAILED:
-                months = subscription.charges.filter(period=period)
-                holding = months.holding_month().first()
+            known, holding = known_charges(subscription, request_id, period)
             if holding is None:
-                expect_chargeable(subscription, {now, as_of or now})
+                expect_chargeable(subscription, now, as_of or now)
                 fresh = known or Charge(subscription=subscription, request_id=request_id)
                 return begin(fresh, subscription, period, by, now), True
             if holding.state == Charge.State.SUCCEEDED:
@@ -138,8 +133,27 @@ def claim(
         raise
 
 
-def expect_chargeable(subscription: Subscription, moments: set[datetime]) -> None:
-    if not all(is_eligible(subscription, at=at) for at in moments):
+def known_charges(
+    subscription: Subscription, request_id: str, period: date
+) -> tuple[Charge | None, Charge | None]:
+    """The charge with this request id, and the one that answers: it, or the one of the month."""
+    of_month = Q(subscription=subscription, period=period) & ~Q(state=Charge.State.FAILED)
+    found = Charge.objects.select_for_update().filter(Q(request_id=request_id) | of_month)
+    known = holding = None
+    for charge in found:
+        if charge.request_id == request_id:
+            known = charge
+        else:
+            holding = charge
+    if known is not None and known.subscription_id != subscription.pk:
+        raise RequestIdTaken()
+    if known is not None and known.state != Charge.State.FAILED:
+        return known, known
+    return known, holding
+
+
+def expect_chargeable(subscription: Subscription, *moments: datetime) -> None:
+    if not is_eligible(subscription, *moments):
         raise NotEligible()
     if not subscription.club.store_sku:
         raise ClubWithoutSku()
@@ -209,26 +223,38 @@ def state_after(answer: Answer, is_in_doubt: bool) -> Charge.State:
 @transaction.atomic
 def record(claimed: Charge, state: Charge.State, answer: Answer, by: str, now: datetime) -> Charge:
     """Write down what the shop said. An order that stands counts even if it comes too late."""
-    charge = Charge.objects.select_for_update().get(pk=claimed.pk)
-    note(charge, state, answer.reason, by, now)
-    is_ours = charge.state == Charge.State.CLAIMED and charge.attempts == claimed.attempts
-    is_news = state == Charge.State.SUCCEEDED and charge.state != Charge.State.SUCCEEDED
-    if not (is_ours or is_news):
-        return charge
-    charge.state = state
+    note(claimed, state, answer.reason, by, now)
+    outcome: dict[str, Any] = {"state": state}
     if state == Charge.State.UNKNOWN:
-        charge.look_again_at = now + wait_after(charge.attempts)
+        outcome["look_again_at"] = now + wait_after(claimed.attempts)
     else:
-        charge.settled_at, charge.look_again_at = now, None
-        charge.is_in_doubt = False
-        charge.order = answer.order
+        outcome |= {"settled_at": now, "look_again_at": None, "is_in_doubt": False}
+        outcome["order"] = answer.order
+    ours = Charge.objects.filter(
+        pk=claimed.pk, state=Charge.State.CLAIMED, attempts=claimed.attempts
+    )
+    if ours.update(**outcome):
+        for name, value in outcome.items():
+            setattr(claimed, name, value)
+        return claimed
+    return record_late(claimed, outcome, by, now)
+
+
+def record_late(claimed: Charge, outcome: dict[str, Any], by: str, now: datetime) -> Charge:
+    """Meanwhile somebody else had given up on this attempt, or settled it."""
+    charge = Charge.objects.select_for_update().get(pk=claimed.pk)
+    succeeded = Charge.State.SUCCEEDED
+    if outcome["state"] != succeeded or charge.state == succeeded:
+        return charge
+    for name, value in outcome.items():
+        setattr(charge, name, value)
     try:
         with transaction.atomic():
             charge.save()
     except IntegrityError:
         # Taken for failed, its month went to another: only people can put that right.
         logger.error("Two orders stand for %s: %s is one too many", charge, charge.request_id)
-        note(charge, state, "A second order for this month: one must be cancelled", by, now)
+        note(charge, succeeded, "A second order for this month: one must be cancelled", by, now)
     return charge
 
 
@@ -277,7 +303,7 @@ def reconcile(charge: Charge, *, clock: Clock = timezone.now) -> Charge.State:
             return Charge.State.UNKNOWN
         if not shop.is_configured():
             return Charge.State.UNKNOWN
-        if not is_eligible(found.subscription, at=now):
+        if not is_eligible(found.subscription, now):
             found.look_again_at = now + WAITS[-1]
             found.save()
             note(found, found.state, "No longer eligible: left to be settled by hand", by, now)

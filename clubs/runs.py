@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, datetime
@@ -25,7 +25,8 @@ from common.problems import Problem
 from common.tasks import SILENCE, Patiently
 
 CALLS_AT_ONCE = 8
-BATCH = 200
+# Long enough that its threads' connections are worth their while, short enough to be seen going on.
+SECONDS_IN_A_BATCH, LARGEST_BATCH = 10, 2_000
 # So many in a row without a word about an order: the shop is away, not the customers poor.
 PATIENCE = 5
 PER_SECOND = 20.0
@@ -83,7 +84,8 @@ def advance(run_id: int) -> bool:
     run = ChargeRun.objects.get(pk=run_id)
     if run.state != ChargeRun.State.RUNNING:
         return False
-    ids = uncharged(at=run.as_of, month=run.period, after=run.cursor, limit=BATCH)
+    limit = round(min(max(1.0, run.rate * SECONDS_IN_A_BATCH), LARGEST_BATCH))
+    ids = uncharged(at=run.as_of, month=run.period, after=run.cursor, limit=limit)
     batch = Batch(run)
     batch.charge(ids)
     changes: dict[str, object] = {name: F(name) + many for name, many in batch.counted.items()}
@@ -126,28 +128,31 @@ class Batch:
         self.is_unconfigured = False
 
     def charge(self, ids: Sequence[str]) -> None:
-        shares = [ids[start::CALLS_AT_ONCE] for start in range(min(CALLS_AT_ONCE, len(ids)))]
+        waiting = iter(ids)
         with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
-            for done in [pool.submit(self.charge_share, share) for share in shares]:
+            callers = range(min(CALLS_AT_ONCE, len(ids)))
+            for done in [pool.submit(self.charge_some, waiting) for _ in callers]:
                 done.result()
 
-    def charge_share(self, ids: Sequence[str]) -> None:
+    def charge_some(self, waiting: Iterator[str]) -> None:
+        """One caller's part: whoever is next, until nobody is left or the shop is away."""
         try:
-            for id in ids:
-                if self.is_away.is_set():
-                    return
-                self.wait_for_turn()
+            while (id := self.next_in_turn(waiting)) is not None:
                 outcome = self.charge_one(id)
                 with self.lock:
                     self.counted[outcome] += 1
         finally:
             connection.close()  # this thread's own
 
-    def wait_for_turn(self) -> None:
+    def next_in_turn(self, waiting: Iterator[str]) -> str | None:
         with self.lock:
+            id = None if self.is_away.is_set() else next(waiting, None)
+            if id is None:
+                return None
             turn = max(self.next_call, time.monotonic())
             self.next_call = turn + 1 / self.run.rate
         time.sleep(max(0.0, turn - time.monotonic()))
+        return id
 
     def charge_one(self, id: str) -> str:
         request_id = request_id_of(id, self.run.period)

@@ -10,9 +10,6 @@ from clubs.models.subscriptions import LONGEST_ID, Subscription
 
 
 class ChargeQuerySet(models.QuerySet["Charge"]):
-    def holding_month(self) -> "ChargeQuerySet":
-        return self.exclude(state=Charge.State.FAILED)
-
     def due(self, *, now: datetime) -> "ChargeQuerySet":
         """What nobody knows the outcome of, and when it is time to ask again."""
         open_states = [Charge.State.CLAIMED, Charge.State.UNKNOWN]

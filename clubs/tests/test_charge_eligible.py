@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from clubs import runs
+from clubs import charging, runs
 from clubs.fake_shop import Mood
 from clubs.models import Charge, ChargeRun
 from clubs.months import month_of
@@ -112,7 +112,7 @@ def test_whoever_fails_does_not_keep_the_others(world, shop, capsys):
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(world, shop, capsys, monkeypatch):
-    monkeypatch.setattr(runs, "BATCH", 2)
+    monkeypatch.setattr(runs, "LARGEST_BATCH", 2)
     now = timezone.now()
     begun, _ = runs.start_run(as_of=now, rate=1000.0, now=now)
     assert runs.advance(begun.pk)
@@ -172,3 +172,40 @@ def test_request_ids_are_the_same_for_a_month_and_fit_any_subscription():
     assert made == [runs.request_id_of(id, month) for id in ids]
     assert len(set(made)) == len(ids)
     assert all(runs.charging.REQUEST_ID.fullmatch(each) for each in made)
+
+
+def test_the_club_must_have_been_open_at_that_moment_as_well(shop, capsys):
+    then = timezone.now() - 40 * DAY
+    make_subscription(make_club(at=timezone.now() - DAY))
+    said = run(capsys, at=then)
+    assert "Charging 0 subscriptions" in said.out
+    one = make_subscription(make_club(at=timezone.now() - DAY), id="s-1")
+    with pytest.raises(charging.NotEligible):
+        charging.charge(subscription_id=one.pk, request_id="r-1", as_of=then)
+    assert not shop.calls
+
+
+def test_a_charge_takes_eleven_statements(shop, django_assert_num_queries):
+    one = make_subscription()
+    with django_assert_num_queries(11):
+        charging.charge(subscription_id=one.pk, request_id="r-1", as_of=timezone.now())
+
+
+def test_a_slow_call_keeps_nobody_else_waiting(shop, settings, monkeypatch):
+    """Whoever has the time takes the next one."""
+    settings.ECOMMERCE_TIMEOUT = 1
+    for number in range(30):
+        make_subscription(id=f"s-{number:02}")
+    slow = runs.request_id_of("s-00", month_of(timezone.now()))
+    shop.moods = [Mood("hold", only={"request_id": slow}, seconds=2)]
+    called = []
+    charge_one = runs.Batch.charge_one
+
+    def note(batch, id):
+        outcome = charge_one(batch, id)
+        called.append(id)
+        return outcome
+
+    monkeypatch.setattr(runs.Batch, "charge_one", note)
+    call_command("charge_eligible", rate=1000.0)
+    assert called.index("s-00") == 29
