@@ -187,6 +187,7 @@ def ordering() -> load.Request:
 def rate(port: int, request: load.Request) -> float:
     result = load.run(port, request)
     assert set(result.statuses) == {201}, result.statuses
+    print(f"  p50 {result.milliseconds(50):.1f} ms, p99 {result.milliseconds(99):.1f} ms")
     return result.rate
 
 

@@ -88,7 +88,11 @@ SELECT bool_and(
 
 def is_eligible(subscription: Subscription, *moments: datetime) -> bool:
     """At all of these moments; one statement, because every charge asks."""
-    values = {"id": subscription.pk, "club": subscription.club_id, "moments": list(moments)}
+    values: dict[str, Any] = {
+        "id": subscription.pk,
+        "club": subscription.club_id,
+        "moments": list(moments),
+    }
     with connection.cursor() as cursor:
         cursor.execute(ALWAYS_ELIGIBLE, values)
         (found,) = cursor.fetchone()
@@ -104,7 +108,7 @@ CANDIDATES = f"""
 
 
 def count_uncharged(*, at: datetime, month: date) -> int:
-    values = {"at": at, "month": month, "after": "", "clubs": charging_clubs(at)}
+    values: dict[str, Any] = {"at": at, "month": month, "after": "", "clubs": charging_clubs(at)}
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) {CANDIDATES}", values)
         (count,) = cursor.fetchone()
@@ -113,7 +117,7 @@ def count_uncharged(*, at: datetime, month: date) -> int:
 
 def uncharged(*, at: datetime, month: date, after: str, limit: int) -> list[str]:
     """Ids of whoever is eligible then and has no charge that holds the month, by id."""
-    values = {"at": at, "month": month, "after": after, "clubs": charging_clubs(at)}
+    values: dict[str, Any] = {"at": at, "month": month, "after": after, "clubs": charging_clubs(at)}
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT subscription_id {CANDIDATES} ORDER BY subscription_id LIMIT %(limit)s",
