@@ -1,7 +1,7 @@
 """Proof that what was earned was paid: every newly correct question, exactly once."""
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from uuid import UUID
@@ -52,11 +52,16 @@ def discrepancies() -> Iterator[str]:
 
 
 def not_paid_once(earned: dict[str, tuple[str, int]]) -> Iterator[str]:
-    paid = Counter(wallet.services.payments(owner=OWNER, kind=REWARD, references=earned))
+    paid = defaultdict(list)
+    for payment in wallet.services.payments(owner=OWNER, kind=REWARD, references=earned):
+        paid[payment.reference].append(payment)
     for reference, (user_id, coins) in earned.items():
-        times = paid[Payment(reference, user_id, coins)]
+        payments = paid[reference]
+        times = payments.count(Payment(reference, user_id, coins))
         if times != 1:
             yield f"account {user_id}: {coins} coins of attempt {reference} were paid {times} times"
+        elif len(payments) > 1:
+            yield f"account {user_id}: attempt {reference} was paid for {len(payments)} times"
 
 
 def not_earned(paid: Sequence[Payment]) -> Iterator[str]:

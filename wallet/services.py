@@ -55,7 +55,8 @@ def pay(claim: Claim) -> None:
 def payments(
     *, owner: str, kind: str, references: Iterable[str] | None = None
 ) -> Iterator[Payment]:
-    """What the owner's claims were really paid, for these references or for any of them.
+    """What the owner's claims were really paid; for given references, by whomever, as far as the
+    wallet shows it.
 
     Raises WalletAway when the wallet is elsewhere and does not say.
     """

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from codecs import BOM_UTF8
 from copy import deepcopy
 from io import StringIO
 from pathlib import Path
@@ -71,6 +72,12 @@ def file(tmp_path: Path) -> Path:
 def import_quiz(file: Path, data: object, *options: str) -> None:
     file.write_text(data if isinstance(data, str) else json.dumps(data))
     call_command("import_quiz", str(file), *options)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_document(file: Path) -> None:
+    file.write_bytes(BOM_UTF8 + json.dumps(CONTRACT).encode())
+    call_command("import_quiz", str(file))
+    assert QuizVersion.objects.count() == 1
 
 
 def export(slug: str = "stock-basics") -> str:

@@ -331,9 +331,23 @@ def test_a_payment_that_nobody_earned_is_found_out(reference: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [(200, "200 coins of attempt {} were paid 2 times"), (1, "attempt {} was paid for 2 times")],
+)
+def test_an_attempt_that_somebody_else_paid_for_too_is_found_out(amount: int, told: str) -> None:
+    attempt = play(ALICE, publish(*numbered(2)), [0, 1])
+    reference = str(attempt.pk)
+    wallet.services.pay(Claim("api:partner", "k", ALICE, amount, "quiz_reward", reference))
+    assert list(rewards.discrepancies()) == [f"account {ALICE}: {told.format(reference)}"]
+    with pytest.raises(CommandError):
+        call_command("verify_wallet")
+
+
 def test_other_payments_are_none_of_its_business() -> None:
     quiz_with_rewards()
     wallet.services.pay(Claim("somebody", "k", BOB, 100, "bonus", "x"))
+    wallet.services.pay(Claim("somebody", "k2", BOB, 100, "quiz_reward", "a quiz of their own"))
     assert list(rewards.discrepancies()) == []
 
 

@@ -1,6 +1,7 @@
 """Import a quiz document; the same one again changes nothing."""
 
 from argparse import ArgumentParser
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: Path, publish: bool, **options: Any) -> None:
         try:
-            data = parse_json(file.read_bytes())
+            data = parse_json(file.read_bytes().removeprefix(BOM_UTF8))
             imported = authoring.import_document(
                 data=data, publish_at=timezone.now() if publish else None
             )
