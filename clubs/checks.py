@@ -39,7 +39,7 @@ def shop(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMe
             found.append(Error(f"{name} cannot be sent.", hint=hint, id="clubs.E003"))
     if settings.ECOMMERCE_URL and not all(secrets.values()):
         hint = "Set ECOMMERCE_API_KEY and ECOMMERCE_API_SECRET."
-        # While developing, only the charges are refused.
+        # While developing, a shop may want none.
         kind = Warning if settings.DEBUG else Error
         found.append(kind("The shop has no keys.", hint=hint, id="clubs.E004"))
     if not 0 < settings.ECOMMERCE_TIMEOUT <= 60:

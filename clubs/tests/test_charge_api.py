@@ -249,6 +249,23 @@ def test_a_shop_that_had_the_order_is_believed(shop, words):
     assert (response.json()["state"], response.json()["charged"]) == ("succeeded", False)
 
 
+@pytest.mark.parametrize(
+    "words",
+    ['{"error": "customer does not exist"}', "the sku no longer exists", "it doesn't exist"],
+)
+def test_what_the_shop_denies_is_no_order(shop, words):
+    shop.moods = [Mood("exists", body=words)]
+    assert code(charge(make_subscription())) == REFUSED
+    assert state() == "failed"
+
+
+def test_without_keys_the_shop_is_asked_and_may_refuse(shop, settings):
+    settings.ECOMMERCE_API_KEY = settings.ECOMMERCE_API_SECRET = ""
+    assert code(charge(make_subscription())) == REFUSED
+    assert state() == "failed"
+    assert len(shop.calls) == 1
+
+
 @pytest.mark.parametrize("attempt", ["refused connection", 401, 403, 404, 429])
 def test_a_refusal_proves_nothing_about_an_earlier_attempt(shop, settings, attempt):
     shop.moods = [Mood("die", times=1)]
