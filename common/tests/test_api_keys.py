@@ -146,12 +146,13 @@ def test_the_list_tells_keys_apart_without_telling_them(chief):
 # On the command line
 
 
-def test_the_command_prints_the_key_and_nothing_else(capsys):
-    call_command("create_api_key", owner="Ağ & Co", scopes="wallet.write, wallet.read")
+@pytest.mark.parametrize("owner", ["Ağ & Co", "می\u200cخواهم", "Dupont\u00a0SA", "日本\u3000x"])
+def test_the_command_prints_the_key_and_nothing_else(owner, capsys):
+    call_command("create_api_key", owner=owner, scopes="wallet.write, wallet.read")
     printed = capsys.readouterr()
     key = ApiKey.in_use(printed.out.removesuffix("\n"))
     assert key is not None
-    assert (key.owner, key.scopes) == ("Ağ & Co", ["wallet.read", "wallet.write"])
+    assert (key.owner, key.scopes) == (owner, ["wallet.read", "wallet.write"])
     assert printed.err == ""
 
 

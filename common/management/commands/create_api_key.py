@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from common.models import ApiKey, Scope
+from common.parsers import is_text
 
 
 class Command(BaseCommand):
@@ -17,7 +18,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, owner: str, scopes: str, **options: Any) -> None:
         owner = owner.strip()
-        if not 1 <= len(owner) <= 100 or not owner.isprintable():
+        if not 1 <= len(owner) <= 100 or not is_text(owner):
             raise CommandError("--owner: any text of 1 to 100 characters.")
         names = sorted({name.strip() for name in scopes.split(",") if name.strip()})
         if not names or not set(names) <= set(Scope.values):
