@@ -119,7 +119,7 @@ def test_what_was_not_flushed_at_the_end_is_handed_back(server: UsageServer) -> 
     with pytest.raises(NotFlushed) as caught, client.buffered(exit_timeout=0.3) as buffer:
         buffer.record(**hosting())
     server.well()
-    (result,) = client.record_many(caught.value.unsettled)
+    (result,) = server.client().record_many(caught.value.unsettled)
     assert result.replayed
     with pytest.raises(BufferClosed):
         buffer.record(**hosting())
