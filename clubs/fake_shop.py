@@ -87,6 +87,7 @@ class Hangup(Exception):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # of an answer in two parts the second would wait 40 ms
     shop: Shop
 
     def do_GET(self) -> None:
