@@ -148,22 +148,19 @@ def test_a_database_that_is_away_is_said_before_the_first_byte(client, monkeypat
     assert not connection.in_atomic_block
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("days", [-3, 0, 3])
 def test_one_index_alone_tells_it_and_in_its_order(days):
     club = make_club()
     for number in range(300):
         make_subscription(club, id=f"s{number:03}")
-    for table in ("clubs_period", "subscription"):
-        sql(f"ANALYZE {table}")
+    sql("VACUUM ANALYZE clubs_period")
     values = {"at": timezone.now() + days * DAY, "after": "", "limit": 20}
-    # Better for so few, and as long as nothing has been vacuumed: what is shown is that it can.
-    for other in ("seqscan", "indexscan", "bitmapscan"):
-        sql(f"SET LOCAL enable_{other} = off")
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # which is best for so few
         cursor.execute(f"EXPLAIN {eligibility.CHUNK}", {**values, "clubs": [club.pk]})
         plan = "\n".join(line for (line,) in cursor.fetchall())
-    assert "Index Only Scan using clubs_period_active" in plan
+    assert "Index Only Scan using clubs_period_active" in plan, plan
     assert "Sort" not in plan
 
 
