@@ -53,11 +53,11 @@ def pay(claim: Claim) -> None:
 
 
 def payments(
-    *, owner: str, kind: str, references: Iterable[str] | None = None
+    *, kind: str, owner: str | None = None, references: Iterable[str] | None = None
 ) -> Iterator[Payment]:
-    """What the owner's claims were really paid; for given references, by whomever, as far as the
-    wallet shows it.
+    """What was really paid: by this owner or by anybody, for these references or for any.
 
+    A wallet elsewhere shows us our own payments alone.
     Raises WalletAway when the wallet is elsewhere and does not say.
     """
-    return cast("Iterator[Payment]", backend().payments(owner, kind, references))
+    return cast("Iterator[Payment]", backend().payments(kind, owner, references))

@@ -282,7 +282,7 @@ def test_a_question_that_was_never_rewarded_is_named() -> None:
 
 
 def pays(*payments: Payment) -> Callable[..., Iterator[Payment]]:
-    return lambda owner, kind, references=None: iter(payments)
+    return lambda kind, owner=None, references=None: iter(payments)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def deliver(*, owner: str, key: str, **posting: Any) -> None:
         raise DeliveryFailed(f"The wallet answered {response.status_code} to {key}")
 
 
-def payments(owner: str, kind: str, references: Iterable[str] | None) -> Iterator[Payment]:
+def payments(kind: str, owner: str | None, references: Iterable[str] | None) -> Iterator[Payment]:
     # The wallet shows us what came with our API key, which is nobody else's.
     for chunk in [None] if references is None else chunks(references):
         query: Any = {"kind": kind, "reference": chunk, "page_size": 100}

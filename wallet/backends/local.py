@@ -19,12 +19,11 @@ def post(claim: Claim) -> None:
     )
 
 
-def payments(owner: str, kind: str, references: Iterable[str] | None) -> Iterator[Payment]:
+def payments(kind: str, owner: str | None, references: Iterable[str] | None) -> Iterator[Payment]:
     found = Entry.objects.filter(kind=kind)
-    # Whoever else pays for one of these pays for it a second time.
-    if references is None:
+    if owner is not None:
         found = found.filter(owner=owner)
-    else:
+    if references is not None:
         found = found.filter(reference__in=list(references))
     rows = found.values_list("reference", "account_id", "amount")
     for reference, user_id, amount in rows.iterator():
