@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 from typing import Any
+from unicodedata import category
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -15,6 +16,7 @@ from django.utils import timezone
 # Last use is a hint for staff who want to revoke: exact to the minute, so that a busy key does
 # not cost a write for every call.
 LAST_USE_PRECISION = timedelta(minutes=1)
+LONGEST_OWNER = 100
 
 
 class Scope(models.TextChoices):
@@ -47,7 +49,9 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 class ApiKey(models.Model):
     """A key is shown once, when it is made; we keep only its digest."""
 
-    owner = models.CharField(max_length=100, help_text="Who uses it: a team or a partner.")
+    owner = models.CharField(
+        max_length=LONGEST_OWNER, help_text="Who uses it: a team or a partner."
+    )
     scopes = ArrayField(models.CharField(max_length=50, choices=Scope.choices))
     digest = models.CharField(max_length=64, unique=True, editable=False)
     hint = models.CharField(max_length=12, editable=False)
@@ -99,6 +103,12 @@ class ApiKey(models.Model):
 @receiver(post_save, sender=ApiKey, dispatch_uid="common.forget_keys")
 def forget_keys(**kwargs: Any) -> None:
     _remembered.clear()
+
+
+def is_owner(name: str) -> bool:
+    """1 to 100 characters that can be read; joiners and odd spaces can, control codes cannot."""
+    is_readable = not any(category(each) in ("Cc", "Cs", "Zl", "Zp") for each in name)
+    return is_readable and 1 <= len(name) <= LONGEST_OWNER
 
 
 def digest_of(secret: str) -> str:

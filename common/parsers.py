@@ -8,7 +8,6 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from math import isinf
 from typing import IO, Any
-from unicodedata import category
 
 from django.conf import settings
 from django.utils.http import parse_header_parameters
@@ -236,11 +235,6 @@ def impossible_values(value: Any, pointer: str) -> Iterator[Fault]:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from impossible_values(inner, f"{pointer}/{index}")
-
-
-def is_text(text: str) -> bool:
-    """Whether all of it can be read: joiners and odd spaces can, what steers a terminal cannot."""
-    return not any(category(each) in ("Cc", "Cs", "Zl", "Zp") for each in text)
 
 
 def unstorable(text: str, pointer: str) -> Iterator[Fault]:

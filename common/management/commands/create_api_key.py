@@ -5,8 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from common.models import ApiKey, Scope
-from common.parsers import is_text
+from common.models import ApiKey, Scope, is_owner
 
 
 class Command(BaseCommand):
@@ -18,7 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, owner: str, scopes: str, **options: Any) -> None:
         owner = owner.strip()
-        if not 1 <= len(owner) <= 100 or not is_text(owner):
+        if not is_owner(owner):
             raise CommandError("--owner: any text of 1 to 100 characters.")
         names = sorted({name.strip() for name in scopes.split(",") if name.strip()})
         if not names or not set(names) <= set(Scope.values):

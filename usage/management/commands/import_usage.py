@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from common.parsers import is_text
+from common.models import is_owner
 from common.problems import InvalidInput
 from usage.importing import import_lines
 
@@ -30,7 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: Path, owner: str, **options: Any) -> None:
         owner = owner.strip()
-        if not 1 <= len(owner) <= 100 or not is_text(owner):
+        if not is_owner(owner):
             raise CommandError("--owner: any text of 1 to 100 characters.")
         is_csv = file.suffix.lower() == ".csv"
         counts: Counter[str] = Counter()
