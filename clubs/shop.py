@@ -26,7 +26,7 @@ LARGEST_ORDER = 64 * 1024  # bytes; whatever is longer is not kept
 # Long enough for a far continent, and a server that does not even accept has got nothing from us.
 SECONDS_TO_CONNECT = 5.0
 EXISTS = re.compile(rb"exist|already|duplicate", re.IGNORECASE)
-DENIES = re.compile(rb"(not|n't|n\\u2019t|n\xe2\x80\x99t|no longer) exist", re.IGNORECASE)
+DENIES = re.compile(rb"(not|n't|no longer) exist", re.IGNORECASE)
 WORDLESS = re.compile(rb"(null|[\s\[\]{}\"])*")
 
 

@@ -100,5 +100,5 @@ def answer_once(
         first = answers.get()
     if bytes(first.fingerprint) != mark:
         raise KeyReused()
-    is_replayed = {"Idempotent-Replayed": "true"}
-    return HttpResponse(first.body, "application/json", headers=is_replayed)
+    replayed = {"Idempotent-Replayed": "true"}
+    return HttpResponse(first.body, "application/json", headers=replayed)
