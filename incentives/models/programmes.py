@@ -128,7 +128,7 @@ class Rule(models.Model):
 
     incentive = models.ForeignKey(Incentive, models.PROTECT, related_name="rules", db_index=False)
     number = models.PositiveIntegerField()
-    # As incentives/structures.py reads it.
+    # As incentives/structures/ reads it.
     structure = models.JSONField()
     repeat = models.CharField(
         max_length=5, choices=Repeat.choices, default=Repeat.ONCE, db_default=Repeat.ONCE

@@ -92,7 +92,7 @@ def test_however_events_arrive_the_standing_is_that_of_the_log(spec, happenings,
     shuffled = data.draw(st.permutations(happenings))
     sizes = iter(lambda: data.draw(st.integers(1, 4)), None)
     # Standings are trimmed a little, a lot, or not at all.
-    with patch("incentives.structures.KEPT_DAYS", data.draw(st.sampled_from([1, 4, 60]))):
+    with patch("incentives.structures.block.KEPT_DAYS", data.draw(st.sampled_from([1, 4, 60]))):
         assert said(arrive(offer, shuffled, sizes)) == said(recount(offer, happenings, ALWAYS))
 
 
@@ -100,7 +100,7 @@ def test_however_events_arrive_the_standing_is_that_of_the_log(spec, happenings,
 @given(STRUCTURES, HAPPENINGS)
 def test_a_trimmed_state_amounts_to_the_same(spec, happenings):
     whole = recount(offer_of(spec), happenings, ALWAYS)
-    with patch("incentives.structures.KEPT_DAYS", 1):
+    with patch("incentives.structures.block.KEPT_DAYS", 1):
         trimmed = recount(offer_of(spec), happenings, ALWAYS)
     if whole and trimmed:
         structure = whole.version.structure

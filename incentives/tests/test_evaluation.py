@@ -458,7 +458,7 @@ def many_offers():
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(EVENTS, st.randoms(use_true_random=False), st.sampled_from([1, 3, 60]))
 def test_any_order_with_retractions_ends_as_the_log_in_order(many_offers, events, order, kept):
-    with patch("incentives.structures.KEPT_DAYS", kept):
+    with patch("incentives.structures.block.KEPT_DAYS", kept):
         expect_order_not_to_matter(events, order)
 
 
