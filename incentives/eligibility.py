@@ -56,8 +56,8 @@ class Imported:
 
 
 def read_rows(lines: Iterable[str]) -> list[Row]:
-    """Raises BadFile naming the lines."""
-    reader = csv.reader(lines, strict=True)
+    """Raises BadFile naming the lines; bytes that are not UTF-8 are expected as surrogates."""
+    reader = csv.reader(encodable(lines), strict=True)
     faults: list[str] = []
     rows: list[tuple[int, Row]] = []
     try:
@@ -81,12 +81,19 @@ def read_rows(lines: Iterable[str]) -> list[Row]:
                 break
     except csv.Error as error:
         faults.append(f"line {reader.line_num}: not CSV: {error}.")
-    except UnicodeDecodeError:
+    except UnicodeEncodeError:
         faults.append(f"line {reader.line_num + 1}: not UTF-8.")
     faults += overlaps(rows)
     if faults:
         raise BadFile(faults[:MOST_FAULTS])
     return [row for _, row in rows]
+
+
+def encodable(lines: Iterable[str]) -> Iterator[str]:
+    """Raises UnicodeEncodeError at the first line with a surrogate."""
+    for line in lines:
+        line.encode()
+        yield line
 
 
 def read_row(said: dict[str, str]) -> Row | list[str]:

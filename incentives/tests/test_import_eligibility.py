@@ -126,11 +126,22 @@ def test_other_columns_are_refused(load, header):
     assert "line 1: the columns are user_id," in str(refusal(load, "7,2026-01-01,,", header=header))
 
 
-def test_what_is_not_utf_8_is_refused(tmp_path):
+@pytest.mark.parametrize("line", [1, 2, 3, 900])
+def test_what_is_not_utf_8_is_refused_with_its_line(tmp_path, line):
+    employer()
+    lines = [HEADER, *people(1000)]
+    lines[line - 1] += "\xe9"
+    file = tmp_path / "latin.csv"
+    file.write_bytes("\n".join(lines).encode("latin-1"))
+    with pytest.raises(CommandError, match=rf"\nline {line}: not UTF-8\.$"):
+        call_command("import_eligibility", str(file), employer="acme")
+
+
+def test_faults_above_what_is_not_utf_8_are_named_too(tmp_path):
     employer()
     file = tmp_path / "latin.csv"
-    file.write_bytes(f"{HEADER}\n7,2026-01-01,,\xe9\n".encode("latin-1"))
-    with pytest.raises(CommandError, match="not UTF-8"):
+    file.write_bytes(f"{HEADER}\n7,soon,,\n8,2026-01-01,,\xe9\n".encode("latin-1"))
+    with pytest.raises(CommandError, match=r"line 2: starts_on .*\nline 3: not UTF-8"):
         call_command("import_eligibility", str(file), employer="acme")
 
 

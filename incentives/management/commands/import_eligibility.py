@@ -31,7 +31,8 @@ class Command(BaseCommand):
         if found is None:
             raise CommandError(f"There is no employer {employer}.")
         try:
-            with file.open(encoding="utf-8-sig", newline="") as lines:
+            # What is not UTF-8 comes escaped: a strict decoder reads ahead of the line it fails in.
+            with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
                 rows = read_rows(lines)
             done = import_rows(
                 employer=found,
