@@ -8,7 +8,7 @@ from django.db import IntegrityError
 from common.idempotency import KeyReused
 from common.problems import NotFound, Problem
 from usage.billing import period_of
-from usage.metering import Recorded, look_up, write
+from usage.metering import Recorded, constraint_of, look_up, write
 from usage.models import UsageRecord
 
 STAFF = ""  # no API key has this owner
@@ -58,7 +58,7 @@ def correct_record(*, id: int, owner: str, key: str, reason: str, now: datetime)
     try:
         is_new = write(CORRECT, arguments)[0] == 1
     except IntegrityError as error:
-        if error.__cause__.diag.constraint_name != "usage_record_corrected_once":  # type: ignore[union-attr]
+        if constraint_of(error) != "usage_record_corrected_once":
             raise
         is_new = False
     found = look_up(owner, key)

@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 
 from common.parsers import impossible_values, parse_json
 from common.problems import InvalidInput, Problem, fault
-from usage.metering import record_many
+from usage.batches import record_many
 from usage.reading import FIELDS, REQUIRED, Usage, read_usage
 
 BATCH = 1000

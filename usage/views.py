@@ -22,7 +22,7 @@ from common.identity import HasScope, Service, ServiceKey
 from common.pagination import CursorPage
 from common.problems import InvalidInput, NotFound, TooLarge, fault
 from common.renderers import ENCODER, Answer
-from usage import corrections, metering, receipts
+from usage import batches, corrections, metering, receipts
 from usage.models import Bill, Customer, UsageRecord
 from usage.parsers import UsageParser
 from usage.reading import LARGEST_ID, Usage, key_in, one_key, read_month, read_usage
@@ -117,7 +117,7 @@ class UsageView(GenericAPIView[UsageRecord]):
                 errors = refusal.extra["errors"]
                 key = key_in(record)
                 invalid[place] = {"idempotencyKey": key, "status": "invalid", "errors": errors}
-        verdicts = metering.record_many(owner=owner_of(request), batch=batch, now=now)
+        verdicts = batches.record_many(owner=owner_of(request), batch=batch, now=now)
         results = [written(usage, *verdict) for usage, verdict in zip(batch, verdicts, strict=True)]
         for place, result in invalid.items():
             results.insert(place, ENCODER.encode(result))

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from common.tests.races import at_once
-from usage import metering, proof, services, tasks
+from usage import batches, metering, proof, services, tasks
 from usage.models import Bill, Closing, Customer, UsageRecord, month_text
 from usage.reading import Usage
 from usage.tests.conftest import ALICE, BOB
@@ -52,7 +52,7 @@ class TestClosing:
 
     def test_a_batch_and_plain_sql_are_late_too(self):
         close()
-        [verdict] = metering.record_many(
+        [verdict] = batches.record_many(
             owner="t", batch=[Usage("k1", ALICE, "s", "1", "1", OCTOBER)], now=NOW
         )
         assert verdict.status == "created"
@@ -98,7 +98,7 @@ class TestClosing:
             assert recorded.as_json()["bill"]["period"] == "2026-12"
             assert recorded.as_json()["lateFor"] == "2026-11"
         usage = Usage("k3", ALICE, "s", "1", "1", None)
-        metering.record_many(owner="t", batch=[usage], now=behind)
+        batches.record_many(owner="t", batch=[usage], now=behind)
         assert {r.period for r in UsageRecord.objects.all()} == {date(2026, 12, 1)}
 
     def test_a_retry_after_midnight_on_the_first_is_a_replay(self):
@@ -167,7 +167,7 @@ def test_every_record_is_on_exactly_one_bill_when_a_month_closes_meanwhile():
                 use(key, customer=(ALICE, BOB)[n % 2])
             else:
                 batch = [Usage(f"{key}-{i}", ALICE, "s", "1", "1", OCTOBER) for i in range(5)]
-                verdicts = metering.record_many(owner="t", batch=batch, now=NOW)
+                verdicts = batches.record_many(owner="t", batch=batch, now=NOW)
                 assert {verdict.status for verdict in verdicts} == {"created"}
 
     def close_in_between():

@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from usage import corrections, metering, proof, services
+from usage import batches, corrections, metering, proof, services
 from usage.models import Bill, BillLine, Customer, UsageRecord
 from usage.reading import Usage
 from usage.tests.conftest import ALICE, BOB, SAMPLE, TAYLOR
@@ -240,7 +240,7 @@ def test_when_the_bill_cannot_be_written_the_record_is_not_either():
     now = timezone.now()
     for record in [
         lambda: metering.record_usage(owner="t", usage=usage, now=now),
-        lambda: metering.record_many(owner="t", batch=[usage], now=now),
+        lambda: batches.record_many(owner="t", batch=[usage], now=now),
     ]:
         with pytest.raises(DatabaseError), transaction.atomic():
             record()
@@ -278,7 +278,7 @@ def test_records_get_ids_past_those_that_came_by_sql(highest):
     assert theirs < recorded.id < theirs + 10
     taken()
     batch = [usage_of(f"k{n}") for n in range(3)]
-    verdicts = metering.record_many(owner="t", batch=batch, now=now)
+    verdicts = batches.record_many(owner="t", batch=batch, now=now)
     assert [verdict.status for verdict in verdicts] == ["created"] * 3
     taken()
     corrections.correct_record(id=recorded.id, owner="t", key="back", reason="", now=now)

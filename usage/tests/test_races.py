@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from common.idempotency import KeyReused
 from common.tests.races import at_once
-from usage import corrections, metering, proof
+from usage import batches, corrections, metering, proof
 from usage.models import Bill, Customer, UsageRecord
 from usage.reading import Usage
 from usage.tests.conftest import ALICE, BOB, TAYLOR
@@ -35,7 +35,7 @@ def use(key, **details):
 
 
 def send(batch):
-    return [v.status for v in metering.record_many(owner="t", batch=batch, now=timezone.now())]
+    return [v.status for v in batches.record_many(owner="t", batch=batch, now=timezone.now())]
 
 
 def total_of(customer):
