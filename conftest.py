@@ -18,7 +18,7 @@ CHARLIE = "9223372036854775807"
 
 TABLES_WITHOUT_MODELS = (
     "procrastinate_jobs, procrastinate_events, procrastinate_periodic_defers,"
-    " procrastinate_workers, benefits_change"
+    " procrastinate_workers, benefits_change, usage_addition"
 )
 
 GUARDED_AGAINST_TRUNCATE = """
@@ -39,9 +39,9 @@ def _empty_append_only_tables_and_jobs() -> Iterator[None]:
             for table in guarded:
                 cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
             tear_down(case)
+            cursor.execute(f"TRUNCATE {TABLES_WITHOUT_MODELS} RESTART IDENTITY CASCADE")
             for table in guarded:
                 cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-            cursor.execute(f"TRUNCATE {TABLES_WITHOUT_MODELS} RESTART IDENTITY CASCADE")
 
     TransactionTestCase._fixture_teardown = tear_down_all
     yield

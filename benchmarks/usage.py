@@ -16,7 +16,7 @@ from django.db import connection
 from benchmarks import load, server
 from benchmarks.report import heading, ratio
 from common.models import ApiKey
-from usage import metering, proof
+from usage import folding, metering, proof
 
 MANY, HOT = 10_000, 1
 BATCH = 1000
@@ -49,6 +49,7 @@ def run() -> None:
         at_first = records(), rates(ours, secret)
         singles(ours, bare, secret)
         batches(ours, bare, naive, secret)
+        folded()
         growth(ours, secret, at_first)
     started = time.perf_counter()
     found = list(proof.discrepancies())
@@ -106,6 +107,20 @@ def batches(ours: int, bare: int, naive: int, secret: str) -> None:
         lambda: BATCH * rate(ours, batch(secret, MANY), connections=4),
         lambda: BATCH * rate(naive, batch(secret, MANY), connections=4),
         rounds=3,
+    )
+
+
+def folded() -> None:
+    """What the worker does each minute with what batches have left."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM usage_addition")
+        [additions] = cursor.fetchone()
+    started = time.perf_counter()
+    bills = folding.fold()
+    seconds = time.perf_counter() - started
+    each = 1e6 * seconds / max(additions, 1)
+    print(
+        f"{additions:,} additions to {bills:,} bills folded in {seconds:.1f} s, {each:.0f} µs each"
     )
 
 
@@ -232,7 +247,8 @@ def grow_to(size: int) -> None:
         cursor.execute("SET maintenance_work_mem = '512MB'")
         for create in INDEXES.values():
             cursor.execute(create)
-        cursor.execute("VACUUM ANALYZE usage_record, usage_bill, usage_billline")
+        folding.fold()
+        cursor.execute("VACUUM ANALYZE usage_record, usage_foldedbill, usage_foldedline")
     seconds = time.perf_counter() - started
     grown = size - before
     print(f"{grown:,} records by SQL in {seconds:.0f} s: {grown / seconds:,.0f} a second")

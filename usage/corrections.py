@@ -61,13 +61,13 @@ def correct_record(*, id: int, owner: str, key: str, reason: str, now: datetime)
         if constraint_of(error) != "usage_record_corrected_once":
             raise
         is_new = False
-    found = look_up(owner, key)
+    found = look_up(owner, key, is_replay=not is_new)
     if found is None:
         raise AlreadyCorrected(correctionId=UsageRecord.objects.get(corrects=id).pk)
-    fingerprint, stands = found
+    fingerprint, recorded = found
     if fingerprint != mark:
         raise KeyReused()
-    return Recorded(*[*stands, not is_new])
+    return recorded
 
 
 def correction_mark(id: int, reason: str) -> bytes:

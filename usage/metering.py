@@ -12,11 +12,13 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from common.idempotency import KeyReused
 from common.problems import Problem
 from usage.billing import period_of
+from usage.folding import fold_one
 from usage.models import Bill, UsageRecord, first_of_month, month_text
 from usage.reading import Usage
 
 Arguments = dict[str, Any]
 ATTEMPTS = 3
+PLENTY = 100  # additions to a bill: more cost every look-up more than folding them costs one
 PASSING = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.DeadlockDetected,
@@ -97,11 +99,12 @@ ON CONFLICT (owner, idempotency_key) DO NOTHING
 
 # A statement of its own sees what the one before waited for.
 LOOK_UP = """
-SELECT record.fingerprint, record.id, record.customer_id, record.service, record.units_consumed,
-       record.price_per_unit, record.amount, record.recorded_at, record.period,
-       bill.id, bill.total, bill.currency
+SELECT record.fingerprint, added.additions, record.id, customer_id, record.service,
+       record.units_consumed, record.price_per_unit, record.amount, record.recorded_at, period,
+       bill.id, bill.total + added.amount, bill.currency
 FROM usage_record record
-JOIN usage_bill bill ON bill.customer_id = record.customer_id AND bill.period = record.period
+JOIN usage_foldedbill bill USING (customer_id, period)
+CROSS JOIN LATERAL usage_added(customer_id, period) added
 WHERE record.owner = %(owner)s::varchar AND record.idempotency_key = %(key)s::varchar
 """
 
@@ -127,11 +130,10 @@ def record_usage(*, owner: str, usage: Usage, now: datetime) -> Recorded:
         "now": now,
     }
     is_new = write(ONE, arguments)[0] == 1
-    found = look_up(owner, usage.key)
+    found = look_up(owner, usage.key, is_replay=not is_new)
     if found is None:
         raise UnknownCustomer()
-    fingerprint, stands = found
-    recorded = Recorded(*[*stands, not is_new])
+    fingerprint, recorded = found
     if not is_new and not means(usage, fingerprint, recorded):
         raise KeyReused()
     return recorded
@@ -171,10 +173,14 @@ def fetch(statement: str, arguments: Arguments) -> list[Any]:
         return rows
 
 
-def look_up(owner: str, key: str) -> tuple[bytes | None, list[Any]] | None:
-    """The fingerprint, and what Recorded holds but for `is_replay`."""
-    for fingerprint, *stands in fetch(LOOK_UP, {"owner": owner, "key": key}):
-        return fingerprint, stands
+def look_up(owner: str, key: str, *, is_replay: bool) -> tuple[bytes | None, Recorded] | None:
+    """The record of this key, after its fingerprint."""
+    for fingerprint, additions, *columns in fetch(LOOK_UP, {"owner": owner, "key": key}):
+        recorded = Recorded(*[*columns, is_replay])
+        # Not in somebody else's transaction, which would keep others from folding till its end.
+        if additions > PLENTY and not connection.in_atomic_block:
+            fold_one(recorded.customer_id, recorded.period)
+        return fingerprint, recorded
     return None
 
 

@@ -86,32 +86,72 @@ class BillQuerySet(models.QuerySet["Bill"]):
 
 
 class Bill(models.Model):
-    """A customer's month: the total is a cache of the records, kept right by the database."""
+    """A customer's month as it is now: what was folded into it, and what was added since.
 
-    customer = models.ForeignKey(Customer, models.PROTECT, db_index=False, related_name="bills")
+    A view. The records are the truth, all this a cache of them, kept right by the database.
+    """
+
+    customer = models.ForeignKey(Customer, models.DO_NOTHING, related_name="bills")
     period = models.DateField(help_text="The first day of its month (UTC).")
-    total = ExactDecimal(max_digits=40, decimal_places=12)
-    currency = models.CharField(max_length=3, db_default="USD")
+    total = ExactDecimal(max_digits=40, decimal_places=2 * DECIMAL_PLACES)
+    currency = models.CharField(max_length=3)
 
     objects = BillQuerySet.as_manager()
 
     class Meta:
+        managed = False
+        db_table = "usage_bill"
         ordering = ["-period", "customer_id"]
-        constraints = [
-            models.UniqueConstraint(fields=["customer", "period"], name="usage_bill_unique"),
-            models.CheckConstraint(condition=Q(period__day=1), name="usage_bill_whole_month"),
-        ]
         permissions = [("close_bill", "Can close months")]
-        triggers = [billing.written_by_records_only("usage_bill"), billing.never_emptied()]
 
     def __str__(self) -> str:
         return f"{self.customer}, {month_text(self.period)}"
 
 
 class BillLine(models.Model):
-    """What one service at one price adds to a bill."""
+    """What one service at one price adds to a bill, as it is now; a view as well."""
 
-    bill = models.ForeignKey(Bill, models.PROTECT, db_index=False, related_name="lines")
+    pk = models.CompositePrimaryKey("bill_id", "service", "price_per_unit")
+    bill = models.ForeignKey(Bill, models.DO_NOTHING, related_name="lines")
+    service = models.CharField(max_length=LONGEST_SERVICE)
+    price_per_unit = ExactDecimal(max_digits=18, decimal_places=DECIMAL_PLACES)
+    units_consumed = ExactDecimal(max_digits=40, decimal_places=DECIMAL_PLACES)
+    amount = ExactDecimal(max_digits=40, decimal_places=2 * DECIMAL_PLACES)
+    records = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "usage_billline"
+        ordering = ["bill_id", "service", "price_per_unit"]
+
+    def __str__(self) -> str:
+        return f"{self.service} at {self.price_per_unit.normalize():f}"
+
+
+class FoldedBill(models.Model):
+    """A bill without what was added since it was folded last. It is there from its first record."""
+
+    customer = models.ForeignKey(Customer, models.PROTECT, db_index=False, related_name="+")
+    period = models.DateField()
+    total = ExactDecimal(max_digits=40, decimal_places=2 * DECIMAL_PLACES, db_default=0)
+    currency = models.CharField(max_length=3, db_default="USD")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer", "period"], name="usage_bill_unique"),
+            models.CheckConstraint(condition=Q(period__day=1), name="usage_bill_whole_month"),
+        ]
+        default_permissions = ()
+        triggers = [billing.written_by_records_only("usage_foldedbill"), billing.never_emptied()]
+
+    def __str__(self) -> str:
+        return f"{self.customer}, {month_text(self.period)}"
+
+
+class FoldedLine(models.Model):
+    """What was folded into one of its lines."""
+
+    bill = models.ForeignKey(FoldedBill, models.PROTECT, db_index=False, related_name="+")
     service = models.CharField(max_length=LONGEST_SERVICE, db_collation="C")
     price_per_unit = ExactDecimal(max_digits=18, decimal_places=DECIMAL_PLACES)
     units_consumed = ExactDecimal(max_digits=40, decimal_places=DECIMAL_PLACES)
@@ -119,13 +159,13 @@ class BillLine(models.Model):
     records = models.BigIntegerField()
 
     class Meta:
-        ordering = ["bill_id", "service", "price_per_unit"]
         constraints = [
             models.UniqueConstraint(
                 fields=["bill", "service", "price_per_unit"], name="usage_billline_unique"
             ),
         ]
-        triggers = [billing.written_by_records_only("usage_billline"), billing.never_emptied()]
+        default_permissions = ()
+        triggers = [billing.written_by_records_only("usage_foldedline"), billing.never_emptied()]
 
     def __str__(self) -> str:
         return f"{self.service} at {self.price_per_unit.normalize():f}"

@@ -32,9 +32,9 @@ ORDER BY customer_id, period, service, price_per_unit
 
 WRONG_TOTALS = """
 SELECT customer_id, period, total, added
-FROM usage_bill bill LEFT JOIN LATERAL (
-    SELECT sum(amount) AS added FROM usage_billline WHERE bill_id = bill.id
-) lines ON true
+FROM usage_bill bill LEFT JOIN (
+    SELECT bill_id, sum(amount) AS added FROM usage_billline GROUP BY bill_id
+) lines ON bill_id = bill.id
 WHERE total IS DISTINCT FROM added
 ORDER BY customer_id, period
 """

@@ -1,12 +1,18 @@
-"""The scheduled closing."""
+"""What the worker does by itself: folds what was added to bills, and closes months."""
 
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from common.tasks import Patiently
-from usage import services
+from usage import folding, services
 
 DAYS_AFTER = 3
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queueing_lock="usage.fold", name="usage.fold")
+def fold(timestamp: int) -> None:
+    folding.fold()
 
 
 # Daily, so that a worker that was down on the day closes the month on the next.

@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from usage import batches, corrections, metering, proof, services
+from usage import batches, corrections, folding, metering, proof, services
 from usage.models import Bill, BillLine, Customer, UsageRecord
 from usage.reading import Usage
 from usage.tests.conftest import ALICE, BOB, SAMPLE, TAYLOR
@@ -156,9 +156,20 @@ def test_a_customer_with_a_bill_is_never_deleted():
     [
         *(
             partial(run, f"{verb} {table}{rest}")
-            for table in ["usage_record", "usage_bill", "usage_billline"]
+            for table in [
+                "usage_record",
+                "usage_bill",
+                "usage_billline",
+                "usage_foldedbill",
+                "usage_foldedline",
+                "usage_addition",
+            ]
             for verb, rest in [("DELETE FROM", ""), ("TRUNCATE", " CASCADE")]
         ),
+        partial(run, "UPDATE usage_foldedbill SET total = 0"),
+        partial(run, "UPDATE usage_foldedline SET amount = 0"),
+        partial(run, "UPDATE usage_addition SET amount = 0"),
+        partial(run, "INSERT INTO usage_addition SELECT * FROM usage_addition"),
         partial(run, "UPDATE usage_record SET units_consumed = 2"),
         *(
             partial(run, f"UPDATE usage_record SET {change}")
@@ -183,6 +194,8 @@ def test_a_customer_with_a_bill_is_never_deleted():
     ],
 )
 def test_what_was_recorded_and_billed_is_never_changed(change):
+    insert()
+    folding.fold()
     insert()
     before = list(UsageRecord.objects.values()), list(Bill.objects.values())
     with pytest.raises(DatabaseError), transaction.atomic():
@@ -234,7 +247,7 @@ def test_when_the_bill_cannot_be_written_the_record_is_not_either():
     run(
         "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
         " $$BEGIN RAISE EXCEPTION 'no'; END$$;"
-        "CREATE TRIGGER fail BEFORE INSERT ON usage_billline FOR EACH ROW EXECUTE FUNCTION fail()"
+        "CREATE TRIGGER fail BEFORE INSERT ON usage_addition FOR EACH ROW EXECUTE FUNCTION fail()"
     )
     usage = Usage("k", ALICE, "s", "1", "1", None)
     now = timezone.now()
@@ -246,7 +259,7 @@ def test_when_the_bill_cannot_be_written_the_record_is_not_either():
             record()
     assert not UsageRecord.objects.exists()
     assert not Bill.objects.exists()
-    run("DROP TRIGGER fail ON usage_billline")
+    run("DROP TRIGGER fail ON usage_addition")
     assert not metering.record_usage(owner="t", usage=usage, now=now).is_replay
 
 

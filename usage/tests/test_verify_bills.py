@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from usage import corrections, metering
+from usage import corrections, folding, metering
 from usage.reading import Usage
 from usage.tests.conftest import ALICE, BOB
 
@@ -27,11 +27,16 @@ def bills_of_two(customers):
     corrections.correct_record(id=record.id, owner="t", key="c", reason="r", now=now)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    # A part of what they owe is folded, a part was added since.
+    folding.fold()
+    for number, customer in enumerate([ALICE, BOB]):
+        usage = Usage(f"k2{number}", customer, "s1", "2.5", "0.1", MAY)
+        metering.record_usage(owner="t", usage=usage, now=now)
 
 
 def tamper(sql):
     with connection.cursor() as cursor:
-        tables = ("usage_record", "usage_bill", "usage_billline")
+        tables = ("usage_record", "usage_foldedbill", "usage_foldedline", "usage_addition")
         for table in tables:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         cursor.execute(sql)
@@ -60,26 +65,36 @@ FIRST = "idempotency_key = 'k0'"
 @pytest.mark.parametrize(
     "sql",
     [
-        pytest.param(f"UPDATE usage_bill SET total = 1 WHERE id = {HERS}", id="total"),
+        pytest.param(f"UPDATE usage_foldedbill SET total = 1 WHERE id = {HERS}", id="total"),
         pytest.param(
-            f"UPDATE usage_billline SET amount = 1 WHERE bill_id = {HERS} AND service = 's0'",
+            f"UPDATE usage_foldedline SET amount = 1 WHERE bill_id = {HERS} AND service = 's0'",
             id="line amount",
         ),
         pytest.param(
-            f"UPDATE usage_billline SET records = 2 WHERE bill_id = {HERS} AND service = 's0'",
+            f"UPDATE usage_foldedline SET records = 2 WHERE bill_id = {HERS} AND service = 's0'",
             id="line count",
         ),
         pytest.param(
-            f"UPDATE usage_billline SET units_consumed = 2 WHERE bill_id = {HERS}", id="line units"
+            f"UPDATE usage_foldedline SET units_consumed = 2 WHERE bill_id = {HERS}",
+            id="line units",
         ),
         pytest.param(
-            f"UPDATE usage_billline SET service = 'x' WHERE bill_id = {HERS} AND service = 's0'",
+            f"UPDATE usage_foldedline SET service = 'x' WHERE bill_id = {HERS} AND service = 's0'",
             id="line renamed",
         ),
         pytest.param(
-            f"DELETE FROM usage_billline WHERE bill_id = {HERS} AND service = 's0'", id="line gone"
+            f"DELETE FROM usage_foldedline WHERE bill_id = {HERS} AND service = 's0'",
+            id="line gone",
         ),
-        pytest.param(f"DELETE FROM usage_billline WHERE bill_id = {HERS}", id="all lines gone"),
+        pytest.param(f"DELETE FROM usage_foldedline WHERE bill_id = {HERS}", id="all lines gone"),
+        pytest.param("DELETE FROM usage_addition WHERE customer_id = 123", id="addition gone"),
+        pytest.param(
+            "UPDATE usage_addition SET amount = 1 WHERE customer_id = 123", id="addition amount"
+        ),
+        pytest.param(
+            "INSERT INTO usage_addition SELECT * FROM usage_addition WHERE customer_id = 123",
+            id="addition twice",
+        ),
         pytest.param(f"DELETE FROM usage_record WHERE {FIRST}", id="record gone"),
         pytest.param(
             "INSERT INTO usage_record (customer_id, service, units_consumed, price_per_unit,"
@@ -97,7 +112,7 @@ FIRST = "idempotency_key = 'k0'"
         ),
         pytest.param(
             f"UPDATE usage_record SET units_consumed = 15, price_per_unit = 0.01 WHERE {FIRST};"
-            f"UPDATE usage_billline SET units_consumed = 15, price_per_unit = 0.01"
+            f"UPDATE usage_foldedline SET units_consumed = 15, price_per_unit = 0.01"
             f" WHERE bill_id = {HERS} AND service = 's0'",
             id="all figures made to fit",
         ),
@@ -112,8 +127,8 @@ def test_it_names_the_bill_that_was_tampered_with(capsys, sql):
 
 def test_it_finds_a_bill_that_is_gone(capsys):
     tamper(
-        f"DELETE FROM usage_billline WHERE bill_id = {HERS};"
-        "DELETE FROM usage_bill WHERE customer_id = 123 AND period = '2026-05-01'"
+        f"DELETE FROM usage_foldedline WHERE bill_id = {HERS};"
+        "DELETE FROM usage_foldedbill WHERE customer_id = 123 AND period = '2026-05-01'"
     )
     assert all(line.startswith(BILL) for line in complaints(capsys))
 

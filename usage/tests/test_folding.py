@@ -1,0 +1,146 @@
+"""Additions become part of their bills, and nobody who reads can tell when."""
+
+from decimal import Decimal
+from functools import partial
+from threading import Event
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from common.tests.races import at_once
+from usage import batches, folding, metering, proof, tasks
+from usage.models import Bill, BillLine, Customer, FoldedBill, FoldedLine
+from usage.reading import Usage
+from usage.tests.conftest import ALICE, BOB
+
+
+def usage(key, customer=ALICE, service="s", price="0.1"):
+    return Usage(key, customer, service, "1", price, None)
+
+
+def use(key, **details):
+    return metering.record_usage(owner="t", usage=usage(key, **details), now=timezone.now())
+
+
+def additions():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM usage_addition")
+        return cursor.fetchone()[0]
+
+
+def what_is_owed():
+    return list(Bill.objects.values()), list(BillLine.objects.values())
+
+
+@pytest.fixture
+def two_customers():
+    for id in (ALICE, BOB):
+        Customer.objects.create(id=id, name=str(id))
+
+
+@pytest.mark.django_db
+def test_folding_changes_nothing_that_is_read(two_customers):
+    for key, details in enumerate(
+        [{}, {}, {"service": "r"}, {"price": "0.2"}, {"customer": BOB}, {"price": "0.1"}]
+    ):
+        use(str(key), **details)
+    assert (additions(), FoldedLine.objects.count()) == (6, 0)
+    before = what_is_owed()
+    assert [line["records"] for line in before[1] if line["service"] == "s"].count(3) == 1
+    assert folding.fold() == 2
+    assert what_is_owed() == before
+    assert (additions(), FoldedLine.objects.count()) == (0, 4)
+    assert folding.fold() == 0
+    use("again")
+    total = Bill.objects.get(customer=ALICE).total
+    tasks.fold(0)
+    assert FoldedBill.objects.get(customer=ALICE).total == total
+    assert list(proof.discrepancies()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bill_with_plenty_of_additions_is_folded_by_whoever_looks(two_customers):
+    use("bob", customer=BOB)
+    for key in range(metering.PLENTY + 1):
+        use(str(key))
+    assert additions() == 1
+    assert FoldedBill.objects.get(customer=ALICE).total == Bill.objects.get(customer=ALICE).total
+    assert list(proof.discrepancies()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_looks_does_not_wait_for_somebody_who_folds(two_customers):
+    is_folding, is_done = Event(), Event()
+
+    def fold_slowly():
+        with transaction.atomic():
+            folding.fold()
+            is_folding.set()
+            is_done.wait(30)
+
+    def go_on():
+        is_folding.wait(30)
+        for key in range(metering.PLENTY + 10):
+            recorded = use(str(key))
+        is_done.set()
+        return recorded.total
+
+    use("first")
+    _, total = at_once([fold_slowly, go_on])
+    assert total == Bill.objects.get(customer=ALICE).total
+    assert list(proof.discrepancies()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_is_not_ours_does_not_fold(two_customers):
+    with transaction.atomic():
+        for key in range(metering.PLENTY + 5):
+            use(str(key))
+        assert additions() == metering.PLENTY + 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_totals_are_right_while_writers_readers_and_folders_meet(two_customers):
+    def write(thread):
+        seen = []
+        for n in range(30):
+            seen.append(use(f"{thread}-{n}", service=f"s{n % 3}").total)
+            batch = [usage(f"{thread}-{n}-{i}", (ALICE, BOB)[i % 2]) for i in range(8)]
+            batches.record_many(owner="t", batch=batch, now=timezone.now())
+        assert seen == sorted(seen)
+
+    def fold():
+        for _ in range(40):
+            folding.fold()
+
+    def read():
+        for _ in range(40):
+            assert list(proof.discrepancies()) == []
+
+    results = at_once([*(partial(write, thread) for thread in range(4)), fold, fold, read])
+    assert results == [None] * 7
+    assert Bill.objects.get(customer=ALICE).total == 4 * 30 * 5 * Decimal("0.1")
+    assert list(proof.discrepancies()) == []
+
+
+@pytest.mark.django_db
+def test_a_bill_asks_for_no_additions_but_its_own(two_customers):
+    """A plan made while there was little serves when there is much."""
+    with connection.cursor() as cursor:
+        for n in range(4):
+            use(f"early-{n}")
+        cursor.execute(
+            "INSERT INTO customer (id, name) SELECT n, 'x' FROM generate_series(1000, 5000) n"
+        )
+        cursor.execute(
+            "INSERT INTO usage_record (customer_id, service, units_consumed, price_per_unit)"
+            " SELECT n, 's', 1, 1 FROM generate_series(1000, 5000) n"
+        )
+        read = "SELECT pg_stat_get_xact_tuples_returned('usage_addition'::regclass)"
+        cursor.execute(read)
+        [before] = cursor.fetchone()
+        use("late")
+        assert Bill.objects.get(customer=ALICE).lines.get().records == 5
+        cursor.execute(read)
+        assert cursor.fetchone()[0] - before < 100
