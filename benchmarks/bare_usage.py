@@ -38,7 +38,7 @@ def one(body: dict[str, Any], key: str) -> bytes:
         "now": now,
         "owner": "bare",
         "key": key,
-        "fingerprint": b"",
+        "fingerprint": None,
     }
     bare.connection().execute(ONE, known)
     row = bare.connection().execute(LOOK_UP, {"owner": "bare", "key": key}).fetchone()

@@ -88,8 +88,13 @@ ADD_TO_BILLS = pgtrigger.Trigger(
         RAISE EXCEPTION 'Usage of % cannot go on the bill of %', wrong.month, wrong.period
         USING ERRCODE = 'serialization_failure', HINT = 'The month may have been closed just now.';
     END IF;
+    -- Nearly always all of these bills are there; their customers then are as well.
     INSERT INTO usage_foldedbill (customer_id, period)
-    SELECT DISTINCT customer_id, period FROM fresh ORDER BY customer_id, period
+    SELECT DISTINCT customer_id, period FROM fresh WHERE (
+        SELECT id FROM usage_foldedbill mine
+        WHERE mine.customer_id = fresh.customer_id AND mine.period = fresh.period
+    ) IS NULL
+    ORDER BY customer_id, period
     ON CONFLICT (customer_id, period) DO NOTHING;
     INSERT INTO usage_addition
         (customer_id, period, service, price_per_unit, units_consumed, amount, records)

@@ -18,7 +18,7 @@ from usage.reading import Usage
 
 Arguments = dict[str, Any]
 ATTEMPTS = 3
-PLENTY = 100  # additions to a bill: more cost every look-up more than folding them costs one
+PLENTY = 50  # additions to a bill; more would cost the look-ups more than folding them
 PASSING = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.DeadlockDetected,

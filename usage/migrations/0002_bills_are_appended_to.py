@@ -55,6 +55,8 @@ CREATE FUNCTION usage_added(customer bigint, month date, OUT amount numeric, OUT
 LANGUAGE plpgsql STABLE
 -- The table is as good as empty or full of news; a plan made for the one must serve the other.
 SET enable_seqscan = off
+-- Only a plain scan of the index remembers which of its entries are dead.
+SET enable_bitmapscan = off
 AS $$
 BEGIN
     SELECT coalesce(sum(added.amount), 0), count(*) INTO amount, additions
@@ -117,7 +119,7 @@ FOLD_ALL = FOLD.format(
 FOLD_ONE = FOLD.format(
     signature="usage_fold_one(customer bigint, month date, OUT bills bigint)",
     # As in usage_added.
-    setting="SET enable_seqscan = off",
+    setting="SET enable_seqscan = off SET enable_bitmapscan = off",
     lock=f"IF NOT pg_try_advisory_xact_lock({LOCK}) THEN RETURN; END IF;",
     of_which="WHERE customer_id = customer AND period = month",
 )
@@ -234,7 +236,7 @@ class Migration(migrations.Migration):
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='usagerecord',
-            trigger=pgtrigger.compiler.Trigger(name='add_to_bills', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE wrong record;', func="\n    IF NOT EXISTS (SELECT FROM fresh) THEN\n        RETURN NULL;\n    END IF;\n    IF current_setting('transaction_isolation') <> 'read committed' THEN\n        RAISE EXCEPTION 'READ COMMITTED only: an older snapshot may miss a closing';\n    END IF;\n    PERFORM pg_advisory_xact_lock_shared(1970495847);\n    SELECT period, month INTO wrong\n    FROM (SELECT DISTINCT period, date_trunc('month', recorded_at AT TIME ZONE 'UTC')::date AS month FROM fresh) given\n    WHERE EXISTS (SELECT FROM usage_closing WHERE period BETWEEN first_month AND last_month) OR period < month OR period <> date_trunc('month', period)\n       OR (period > month AND NOT EXISTS (SELECT FROM usage_closing WHERE month BETWEEN first_month AND last_month))\n    LIMIT 1;\n    IF FOUND THEN\n        RAISE EXCEPTION 'Usage of % cannot go on the bill of %', wrong.month, wrong.period\n        USING ERRCODE = 'serialization_failure', HINT = 'The month may have been closed just now.';\n    END IF;\n    INSERT INTO usage_foldedbill (customer_id, period)\n    SELECT DISTINCT customer_id, period FROM fresh ORDER BY customer_id, period\n    ON CONFLICT (customer_id, period) DO NOTHING;\n    INSERT INTO usage_addition\n        (customer_id, period, service, price_per_unit, units_consumed, amount, records)\n    SELECT customer_id, period, service, price_per_unit,\n           sum(units_consumed), sum(amount), count(*)\n    FROM fresh GROUP BY customer_id, period, service, price_per_unit;\n    RETURN NULL;\n    ", hash='2d2ea6dc06a8c0809e4019f9902b71283add199d', level='STATEMENT', operation='INSERT', pgid='pgtrigger_add_to_bills_9b940', referencing='REFERENCING NEW TABLE AS fresh ', table='usage_record', when='AFTER')),
+            trigger=pgtrigger.compiler.Trigger(name='add_to_bills', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE wrong record;', func="\n    IF NOT EXISTS (SELECT FROM fresh) THEN\n        RETURN NULL;\n    END IF;\n    IF current_setting('transaction_isolation') <> 'read committed' THEN\n        RAISE EXCEPTION 'READ COMMITTED only: an older snapshot may miss a closing';\n    END IF;\n    PERFORM pg_advisory_xact_lock_shared(1970495847);\n    SELECT period, month INTO wrong\n    FROM (SELECT DISTINCT period, date_trunc('month', recorded_at AT TIME ZONE 'UTC')::date AS month FROM fresh) given\n    WHERE EXISTS (SELECT FROM usage_closing WHERE period BETWEEN first_month AND last_month) OR period < month OR period <> date_trunc('month', period)\n       OR (period > month AND NOT EXISTS (SELECT FROM usage_closing WHERE month BETWEEN first_month AND last_month))\n    LIMIT 1;\n    IF FOUND THEN\n        RAISE EXCEPTION 'Usage of % cannot go on the bill of %', wrong.month, wrong.period\n        USING ERRCODE = 'serialization_failure', HINT = 'The month may have been closed just now.';\n    END IF;\n    -- Nearly always all of these bills are there; their customers then are as well.\n    INSERT INTO usage_foldedbill (customer_id, period)\n    SELECT DISTINCT customer_id, period FROM fresh WHERE (\n        SELECT id FROM usage_foldedbill mine\n        WHERE mine.customer_id = fresh.customer_id AND mine.period = fresh.period\n    ) IS NULL\n    ORDER BY customer_id, period\n    ON CONFLICT (customer_id, period) DO NOTHING;\n    INSERT INTO usage_addition\n        (customer_id, period, service, price_per_unit, units_consumed, amount, records)\n    SELECT customer_id, period, service, price_per_unit,\n           sum(units_consumed), sum(amount), count(*)\n    FROM fresh GROUP BY customer_id, period, service, price_per_unit;\n    RETURN NULL;\n    ", hash='d57ebd18307d90ca177c5b838fa28587cbfbd316', level='STATEMENT', operation='INSERT', pgid='pgtrigger_add_to_bills_9b940', referencing='REFERENCING NEW TABLE AS fresh ', table='usage_record', when='AFTER')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='foldedbill',
