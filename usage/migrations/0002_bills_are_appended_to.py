@@ -63,6 +63,19 @@ BEGIN
     FROM usage_addition added WHERE customer_id = customer AND period = month;
 END $$;
 
+CREATE FUNCTION usage_lines_added(customer bigint, month date) RETURNS TABLE (
+    service varchar, price_per_unit numeric, units_consumed numeric, amount numeric, records bigint
+)
+LANGUAGE plpgsql STABLE ROWS 10
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT added.service, added.price_per_unit, added.units_consumed, added.amount, added.records
+    FROM usage_addition added WHERE customer_id = customer AND period = month;
+END $$;
+
 CREATE VIEW usage_bill AS
 SELECT id, customer_id, period, total + (usage_added(customer_id, period)).amount AS total, currency
 FROM usage_foldedbill;
@@ -74,7 +87,7 @@ FROM (
     SELECT bill_id, service, price_per_unit, units_consumed, amount, records FROM usage_foldedline
   UNION ALL
     SELECT id, service, price_per_unit, units_consumed, amount, records
-    FROM usage_foldedbill JOIN usage_addition USING (customer_id, period)
+    FROM usage_foldedbill CROSS JOIN LATERAL usage_lines_added(customer_id, period)
 ) parts
 GROUP BY bill_id, service, price_per_unit;
 """
@@ -125,7 +138,7 @@ FOLD_ONE = FOLD.format(
 )
 UNDO = """
 DROP VIEW usage_bill, usage_billline;
-DROP FUNCTION usage_fold, usage_fold_one, usage_added;
+DROP FUNCTION usage_fold, usage_fold_one, usage_added, usage_lines_added;
 INSERT INTO usage_foldedline AS mine
     (bill_id, service, price_per_unit, units_consumed, amount, records)
 SELECT id, service, price_per_unit, sum(units_consumed), sum(amount), sum(records)
