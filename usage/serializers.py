@@ -1,5 +1,6 @@
 """How usage and bills look as JSON. What comes in, `reading.py` reads: these describe it."""
 
+from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -152,12 +153,17 @@ class BillSerializer(serializers.ModelSerializer[Bill]):
     customerId = serializers.IntegerField(source="customer_id")
     period = Month()
     status = serializers.SerializerMethodField()
-    total = Money()
+    total = serializers.SerializerMethodField()
     lines = LineSerializer(many=True)
 
     class Meta:
         model = Bill
         fields = ["id", "customerId", "period", "status", "total", "currency", "lines"]
+
+    @extend_schema_field(EXACT)
+    def get_total(self, bill: Bill) -> str:
+        # Of the lines as they were read, so that they add up to it while usage arrives.
+        return as_money(sum((line.amount for line in bill.lines.all()), Decimal(0)))
 
     @extend_schema_field(one_of("open", "closed"))
     def get_status(self, bill: Any) -> str:

@@ -254,7 +254,7 @@ class BillView(ListAPIView[Bill]):
     required_scope = "usage.read"
 
     def get_queryset(self) -> QuerySet[Bill]:
-        found = Bill.objects.with_status().prefetch_related("lines")
+        found = Bill.objects.with_status().defer("total").prefetch_related("lines")
         if (customer_id := customer_in(self.request)) is not None:
             found = found.filter(customer=customer_id)
         if (period := month_in(self.request)) is not None:

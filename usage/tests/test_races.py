@@ -187,3 +187,19 @@ def test_the_proof_sees_one_moment_while_usage_arrives():
 
     results = at_once([*(partial(write, thread) for thread in range(3)), verify])
     assert results == [None, None, None, []]
+
+
+def test_a_bill_is_the_sum_of_its_lines_while_usage_arrives(service_of):
+    reader = service_of("accounting", "usage.read")
+
+    def write(thread):
+        for n in range(40):
+            use(f"{thread}-{n}", service=f"s{n % 3}")
+
+    def read():
+        for _ in range(40):
+            for bill in reader.get("/api/v1/usage/bills/").json()["results"]:
+                lines = [Decimal(line["amount"]) for line in bill["lines"]]
+                assert Decimal(bill["total"]) == sum(lines)
+
+    assert at_once([*(partial(write, thread) for thread in range(3)), read]) == [None] * 4
