@@ -41,9 +41,12 @@ COPY usage_record (id, customer_id, service, units_consumed, price_per_unit, rec
 """
 ESCAPES = str.maketrans({each: f"\\{each}" for each in "\\\t\n\r"})
 
+# Numbers go and come as one text: the driver takes half as long again for an array of a thousand.
 AHEAD = """
-SELECT ARRAY(SELECT id FROM customer WHERE id = ANY(%(customers)s::bigint[])),
-       ARRAY(SELECT nextval('usage_record_id_seq') FROM generate_series(1, %(count)s::int)),
+SELECT (SELECT string_agg(id::text, ' ') FROM customer
+        WHERE id = ANY(string_to_array(%(customers)s::text, ' ')::bigint[])),
+       (SELECT string_agg(nextval('usage_record_id_seq')::text, ' ')
+        FROM generate_series(1, %(count)s::int)),
        ARRAY(SELECT first_month FROM usage_closing ORDER BY id),
        ARRAY(SELECT last_month FROM usage_closing ORDER BY id)
 """
@@ -129,9 +132,10 @@ Months = list[tuple[date, date]]
 
 def look_ahead(customers: set[int], count: int) -> tuple[set[int], list[int], Months]:
     """Those customers that there are, ids for so many records, and the months that are closed."""
-    arguments = {"customers": list(customers), "count": count}
+    arguments = {"customers": " ".join(map(str, customers)), "count": count}
     [(known, ids, first_months, last_months)] = fetch(AHEAD, arguments)
-    return set(known), ids, list(zip(first_months, last_months, strict=True))
+    closings = list(zip(first_months, last_months, strict=True))
+    return set(map(int, (known or "").split())), list(map(int, ids.split())), closings
 
 
 def copy_many(
