@@ -15,7 +15,7 @@ from unfold.decorators import display
 from common.back_office import LookOnly, bar_options
 from common.problems import Problem
 from usage import services
-from usage.admin.pages import MonthFilter, as_file, as_money, as_units, link
+from usage.admin.pages import MonthFilter, as_file, link, money, units
 from usage.export import lines_of_bills
 from usage.models import Bill, BillLine, month_text
 from usage.spending import chart_of
@@ -31,15 +31,15 @@ class LineInline(LookOnly, TabularInline):  # type: ignore[misc]
 
     @admin.display(description="Price per unit")
     def price(self, line: BillLine) -> str:
-        return as_money(line.price_per_unit)
+        return money(line.price_per_unit)
 
     @admin.display(description="Units")
     def units(self, line: BillLine) -> str:
-        return as_units(line.units_consumed)
+        return units(line.units_consumed)
 
     @admin.display(description="Amount")
     def sum(self, line: BillLine) -> str:
-        return as_money(line.amount)
+        return money(line.amount)
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -97,7 +97,7 @@ class BillAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Total", ordering="total")
     def amount(self, bill: Bill) -> str:
-        return as_money(bill.total)
+        return money(bill.total)
 
     @display(  # type: ignore[untyped-decorator]
         description="Status", label={"Open": "info", "Closed": "success"}
@@ -114,7 +114,7 @@ class BillAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         """Which services, and at which prices."""
         prices: dict[str, list[str]] = {}
         for line in bill.lines.order_by("service", "price_per_unit"):
-            prices.setdefault(line.service, []).append(as_money(line.price_per_unit))
+            prices.setdefault(line.service, []).append(money(line.price_per_unit))
         said = (
             f"{'Two' if len(each) == 2 else len(each)} prices: {service} at {' and '.join(each)}."
             for service, each in prices.items()

@@ -12,7 +12,7 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from common.back_office import LookOnly
 from usage import services
-from usage.admin.pages import as_money, link
+from usage.admin.pages import link, money
 from usage.models import Bill, Customer, first_of_month, month_text
 
 
@@ -33,7 +33,7 @@ class BillInline(LookOnly, TabularInline):  # type: ignore[misc]
 
     @admin.display(description="Total")
     def amount(self, bill: Bill) -> str:
-        return as_money(bill.total)
+        return money(bill.total)
 
     @admin.display(description="Status")
     def state(self, bill: Any) -> str:
@@ -61,7 +61,7 @@ class CustomerAdmin(ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="This month")
     def this_month(self, customer: Any) -> str:
-        return "-" if customer.spent is None else as_money(customer.spent)
+        return "-" if customer.spent is None else money(customer.spent)
 
     @admin.display(description="Records")
     def records(self, customer: Customer) -> str:

@@ -15,8 +15,7 @@ from django.utils.html import escape, format_html
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminForm
 
-from usage.metering import as_money as plain_money
-from usage.metering import as_units as plain_units
+from usage.metering import as_money, as_units
 from usage.models import first_of_month, month_text
 from usage.reading import read_month
 from usage.services import month_before
@@ -50,17 +49,13 @@ class MonthFilter(admin.SimpleListFilter):
             return queryset
 
 
-def as_money(number: Decimal) -> str:
+def money(number: Decimal) -> str:
     """For people: 1,234,567.89, with as many decimals as there are and at least two."""
-    whole, _, places = plain_money(number).partition(".")
-    sign = "-" if whole.startswith("-") else ""
-    return f"{sign}{abs(int(whole)):,}.{places}"
+    return f"{Decimal(as_money(number)):,f}"
 
 
-def as_units(number: Decimal) -> str:
-    whole, point, places = plain_units(number).partition(".")
-    sign = "-" if whole.startswith("-") else ""
-    return f"{sign}{abs(int(whole)):,}{point}{places}"
+def units(number: Decimal) -> str:
+    return f"{Decimal(as_units(number)):,f}"
 
 
 def as_file(name: str, lines: Iterator[str]) -> StreamingHttpResponse:

@@ -21,11 +21,11 @@ from usage import corrections
 from usage.admin.pages import (
     MonthFilter,
     as_file,
-    as_money,
-    as_units,
     ask_context,
     link,
+    money,
     page_of,
+    units,
 )
 from usage.export import lines_of_records
 from usage.forms import CorrectionForm
@@ -125,15 +125,15 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Units")
     def units(self, record: UsageRecord) -> str:
-        return as_units(record.units_consumed)
+        return units(record.units_consumed)
 
     @admin.display(description="Price")
     def price(self, record: UsageRecord) -> str:
-        return as_money(record.price_per_unit)
+        return money(record.price_per_unit)
 
     @admin.display(description="Amount")
     def sum(self, record: UsageRecord) -> str:
-        return as_money(record.amount)
+        return money(record.amount)
 
     @admin.display(description="Bill")
     def month(self, record: UsageRecord) -> str:
@@ -223,8 +223,8 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
                 messages.success(request, f"Taken back: {record}.")
                 return redirect(page_of("usagerecord", made.id))
         description = (
-            f"{record.service} for {record.customer}: {as_units(record.units_consumed)} units at"
-            f" {as_money(record.price_per_unit)}, {as_money(record.amount)} in all, reported by"
+            f"{record.service} for {record.customer}: {units(record.units_consumed)} units at"
+            f" {money(record.price_per_unit)}, {money(record.amount)} in all, reported by"
             f" {record.owner or 'staff'}. A new record takes all of it back, on the bill of its"
             " month or, if that is closed, on the current one."
         )
