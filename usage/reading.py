@@ -80,17 +80,15 @@ def read_swiftly(data: dict[str, Any], key: str | None) -> Usage | None:
     """A record with nothing wrong; raises or returns None for any other."""
     if not FIELDS.issuperset(data):
         return None
-    service, customer_id = data["service"], data["customerId"]
-    if len(service) > LONGEST_KNOWN or type(customer_id) is not int:
+    service = data["service"]
+    if len(service) > LONGEST_KNOWN:
         return None
     own_key = read_key(data["idempotencyKey"]) if "idempotencyKey" in data else key
     if own_key is None or (key is not None and own_key != key):
         return None
-    if not 0 < customer_id <= LARGEST_ID:
-        return None
     return Usage(
         own_key,
-        customer_id,
+        read_customer_id(data["customerId"]),
         known_service(service),
         known_units(data["unitsConsumed"]),
         known_price(data["pricePerUnit"]),
