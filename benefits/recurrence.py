@@ -19,11 +19,21 @@ class Recurrence(StrEnum):
         return SPANS[self]
 
     @property
+    def how_often(self) -> str:
+        """In words."""
+        return HOW_OFTEN[self]
+
+    @property
     def idle(self) -> timedelta:
         """So long without any use by anyone is an inactivity period."""
         return IDLE[self]
 
 
+HOW_OFTEN = {
+    Recurrence.DAY: "once a day",
+    Recurrence.WEEK: "once a week",
+    Recurrence.MONTH: "once a month",
+}
 SPANS = {
     Recurrence.DAY: timedelta(hours=24),
     Recurrence.WEEK: timedelta(hours=168),

@@ -18,10 +18,8 @@ from unfold.admin import ModelAdmin
 from benefits import idleness, popularity
 from benefits.idleness import Period
 from benefits.models import Benefit, BenefitUsage, Venue
-from benefits.recurrence import WINDOW
+from benefits.recurrence import WINDOW, Recurrence
 from common.back_office import bar_options
-
-HOW_OFTEN = {"day": "once a day", "week": "once a week", "month": "once a month"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def row(benefit: Any, periods: list[Period], now: datetime) -> Row:
     is_young = born > start
     return Row(
         benefit=benefit,
-        how_often=HOW_OFTEN[benefit.recurrence],
+        how_often=Recurrence(benefit.recurrence).how_often,
         unborn=bar(Period(start, born), now, "not offered yet") if is_young else None,
         silences=[bar(each, now, "nobody used it") for each in periods],
         idle_days=(now - periods[-1].since).days if periods and periods[-1].until == now else 0,

@@ -19,11 +19,11 @@ from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
 
 from benefits import services
-from benefits.admin.performance import HOW_OFTEN
 from benefits.export import csv_lines
 from benefits.forms import ReversalForm
 from benefits.models import BenefitUsage, Reversal
 from benefits.query import INTEGER
+from benefits.recurrence import Recurrence
 from common.back_office import DayRange, LookOnly
 from common.problems import Problem
 
@@ -55,7 +55,7 @@ class UseColumns:
 
     @admin.display(description="Recurrence")
     def recurrence(self, use: BenefitUsage) -> str:
-        return HOW_OFTEN[use.benefit.recurrence]
+        return Recurrence(use.benefit.recurrence).how_often
 
 
 @admin.register(BenefitUsage)
