@@ -1,4 +1,4 @@
-"""What pages share: history is only looked at, days are chosen by range, bars are drawn alike."""
+"""What pages share: history is only looked at, moments, days and bars look alike."""
 
 import json
 from datetime import UTC, datetime, time
@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.dateparse import parse_date
+from django.utils.html import format_html
 from unfold.contrib.filters.admin import RangeDateFilter
 
 
@@ -21,6 +22,17 @@ class LookOnly:
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+def moment(at: datetime | None, *, has_seconds: bool = False) -> str:
+    """For a column, in UTC, on one line."""
+    if at is None:
+        return "–"
+    return unbroken(f"{at:%Y-%m-%d %H:%M:%S}" if has_seconds else f"{at:%Y-%m-%d %H:%M}")
+
+
+def unbroken(text: str) -> str:
+    return format_html('<span class="whitespace-nowrap">{}</span>', text)
 
 
 class DayRange(RangeDateFilter):  # type: ignore[misc]

@@ -24,7 +24,7 @@ from benefits.forms import ReversalForm
 from benefits.models import BenefitUsage, Reversal
 from benefits.query import INTEGER
 from benefits.recurrence import Recurrence
-from common.back_office import DayRange, LookOnly
+from common.back_office import DayRange, LookOnly, moment
 from common.problems import Problem
 
 REVERSE = "benefits.reverse_use"
@@ -38,8 +38,7 @@ def link(kind: str, key: object, text: object) -> str:
 class UseColumns:
     @admin.display(description="Used at (UTC)", ordering="usage_timestamp")
     def moment(self, use: BenefitUsage) -> str:
-        text = f"{use.usage_timestamp:%Y-%m-%d %H:%M:%S}"
-        return format_html('<span class="whitespace-nowrap">{}</span>', text)
+        return moment(use.usage_timestamp, has_seconds=True)
 
     @admin.display(description="Benefit", ordering="benefit")
     def of_benefit(self, use: BenefitUsage) -> str:

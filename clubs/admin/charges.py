@@ -12,15 +12,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
 from clubs import charging
-from clubs.admin.pages import STATE_COLORS, expect, form_page, link, moment, page_of
+from clubs.admin.pages import STATE_COLORS, expect, form_page, link, page_of
 from clubs.forms import SettleForm
 from clubs.models import Charge, ChargeEvent, ChargeRun
-from common.back_office import LookOnly
+from common.back_office import LookOnly, moment, unbroken
 from common.problems import Problem
 
 
@@ -94,7 +93,7 @@ class ChargeAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Month", ordering="period")
     def month_name(self, charge: Charge) -> str:
-        return format_html('<span class="whitespace-nowrap">{}</span>', charge.month)
+        return unbroken(charge.month)
 
     @admin.display(description="Customer")
     def customer(self, charge: Charge) -> str:

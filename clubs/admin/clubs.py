@@ -14,10 +14,10 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
 from clubs import services
-from clubs.admin.pages import CLUB_COLORS, expect, form_page, moment, page_of
+from clubs.admin.pages import CLUB_COLORS, expect, form_page, page_of
 from clubs.forms import ClubForm, ClubStatusForm, NewClubForm
 from clubs.models import Club, ClubStatus, ClubStatusChange, Subscription
-from common.back_office import LookOnly
+from common.back_office import LookOnly, moment
 
 
 class HistoryInline(LookOnly, TabularInline):  # type: ignore[misc]

@@ -1,6 +1,5 @@
 """What these pages share: a form on a page of its own, labels, links."""
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -35,12 +34,6 @@ def page_of(kind: str, key: int | str) -> str:
 
 def link(kind: str, key: int | str, text: object) -> str:
     return format_html('<a class="text-link" href="{}">{}</a>', page_of(kind, key), text)
-
-
-def moment(at: datetime | None) -> str:
-    if at is None:
-        return "–"
-    return format_html('<span class="whitespace-nowrap">{}</span>', f"{at:%Y-%m-%d %H:%M}")
 
 
 def form_page(

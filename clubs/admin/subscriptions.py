@@ -16,10 +16,10 @@ from unfold.decorators import action, display
 
 from clubs import services, timeline
 from clubs.admin import planning
-from clubs.admin.pages import STATUS_COLORS, expect, form_page, link, moment, page_of
+from clubs.admin.pages import STATUS_COLORS, expect, form_page, link, page_of
 from clubs.forms import StatusForm
 from clubs.models import ClubStatus, Period, Status, Subscription
-from common.back_office import DayRange, LookOnly
+from common.back_office import DayRange, LookOnly, moment
 from common.problems import Problem
 
 

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
-from common.back_office import DayRange, LookOnly
+from common.back_office import DayRange, LookOnly, moment
 from incentives.models import (
     Delivery,
     DeliveryAttempt,
@@ -267,8 +267,7 @@ class DeliveryAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         at = delivery.delivered_at
         if at is None and delivery.state == Delivery.State.PENDING:
             at = delivery.due_at
-        text = f"{at:%Y-%m-%d %H:%M}" if at else "–"
-        return format_html('<span class="whitespace-nowrap">{}</span>', text)
+        return moment(at)
 
     @display(  # type: ignore[untyped-decorator]
         description="State",

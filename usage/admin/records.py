@@ -9,12 +9,11 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
 
-from common.back_office import DayRange, LookOnly
+from common.back_office import DayRange, LookOnly, moment
 from common.models import ApiKey
 from common.problems import Problem
 from usage import corrections
@@ -116,8 +115,7 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Used at (UTC)")
     def moment(self, record: UsageRecord) -> str:
-        text = f"{record.recorded_at:%Y-%m-%d %H:%M:%S}"
-        return format_html('<span class="whitespace-nowrap">{}</span>', text)
+        return moment(record.recorded_at, has_seconds=True)
 
     @admin.display(description="Customer")
     def customer_link(self, record: UsageRecord) -> str:

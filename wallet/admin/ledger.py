@@ -7,11 +7,10 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 
-from common.back_office import DayRange
+from common.back_office import DayRange, moment
 from common.identity import canonical_user_id
 from wallet.admin.pages import LookOnly, ask, link, signed
 from wallet.export import csv_lines
@@ -25,8 +24,7 @@ class EntryColumns:
 
     @admin.display(description="Created at (UTC)", ordering="created_at")
     def moment(self, entry: Entry) -> str:
-        text = f"{entry.created_at:%Y-%m-%d %H:%M:%S}"
-        return format_html('<span class="whitespace-nowrap">{}</span>', text)
+        return moment(entry.created_at, has_seconds=True)
 
     @admin.display(description="Amount", ordering="amount")
     def signed_amount(self, entry: Entry) -> str:
