@@ -69,7 +69,12 @@ def form_page(
 def own_page(
     admin: ModelAdmin, request: HttpRequest, name: str, *, title: str, **context: Any
 ) -> HttpResponse:
-    """`name` is the template's."""
+    """`name` is the template's, which marks its tab."""
     request.current_app = admin.admin_site.name
-    frame = {**admin.admin_site.each_context(request), "opts": admin.opts, "title": title}
+    frame = {
+        **admin.admin_site.each_context(request),
+        "opts": admin.opts,
+        "title": title,
+        "page": name,
+    }
     return TemplateResponse(request, f"admin/clubs/{name}.html", {**frame, **context})

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from clubs import demo, figures, timeline
@@ -62,6 +63,14 @@ def unknown_charge(subscription=None, **values):
             **values,
         },
     )
+
+
+@pytest.mark.parametrize("name", ["plan", "months"])
+def test_a_page_of_the_clubs_marks_its_own_tab(chief, name):
+    page = reverse(f"admin:clubs_{name}")
+    assert f'<a href="{page}" aria-current="page">' in chief.get(page).content.decode()
+    (other,) = {"plan", "months"} - {name}
+    assert f'<a href="{reverse(f"admin:clubs_{other}")}">' in chief.get(page).content.decode()
 
 
 def test_every_page_of_the_demo_is_there(chief):
