@@ -1,6 +1,5 @@
 """How a venue does: its best benefits, its days and its silences, to be seen at a glance."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +18,7 @@ from benefits import idleness, popularity
 from benefits.idleness import Period
 from benefits.models import Benefit, BenefitUsage, Venue
 from benefits.recurrence import WINDOW, Recurrence
-from common.back_office import bar_options
+from common.back_office import bar_data, bar_options
 
 
 @dataclass(frozen=True)
@@ -98,16 +97,8 @@ def uses_by_day(venue: Venue, now: datetime) -> dict[Any, int]:
 
 
 def chart(days: dict[Any, int]) -> str:
-    data = {
-        "labels": [f"{day:%-d %b}" for day in days],
-        "datasets": [
-            {
-                "data": list(days.values()),
-                "backgroundColor": "var(--color-primary-500)",
-            }
-        ],
-    }
-    return json.dumps(data)
+    labels = [f"{day:%-d %b}" for day in days]
+    return bar_data(labels, {"Uses": list(days.values())}, "primary-500")
 
 
 def row(benefit: Any, periods: list[Period], now: datetime) -> Row:

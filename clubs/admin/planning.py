@@ -1,6 +1,5 @@
 """Two pages over all subscriptions: who would be charged on a date, and what each month brought."""
 
-import json
 from typing import Any
 
 from django import forms
@@ -13,7 +12,7 @@ from clubs import eligibility, figures
 from clubs.admin.pages import expect, own_page
 from clubs.forms import EffectDate
 from clubs.months import month_of
-from common.back_office import bar_options
+from common.back_office import bar_data, bar_options
 
 PER_PAGE = 50
 
@@ -66,10 +65,10 @@ def months_page(admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
         for number, month in enumerate(months)
     ]
     charts = [
-        chart("New", labels, [month.new for month in months], "--color-primary-600"),
-        chart("Paused", labels, [month.paused for month in months], "--color-orange-500"),
-        chart("Cancelled", labels, [month.cancelled for month in months], "--color-red-500"),
-        chart("Charged", labels, [month.charged for month in months], "--color-green-600"),
+        chart("New", labels, [month.new for month in months], "primary-600"),
+        chart("Paused", labels, [month.paused for month in months], "orange-500"),
+        chart("Cancelled", labels, [month.cancelled for month in months], "red-500"),
+        chart("Charged", labels, [month.charged for month in months], "green-600"),
     ]
     return own_page(
         admin,
@@ -83,14 +82,4 @@ def months_page(admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def chart(name: str, labels: list[list[str]], values: list[int], color: str) -> dict[str, Any]:
-    data = {
-        "labels": labels,
-        "datasets": [
-            {
-                "data": values,
-                "backgroundColor": f"var({color})",
-                "label": name,
-            }
-        ],
-    }
-    return {"name": name, "has_any": any(values), "data": json.dumps(data)}
+    return {"name": name, "has_any": any(values), "data": bar_data(labels, {name: values}, color)}

@@ -1,6 +1,5 @@
 """Programmes and their incentives: written, published, watched."""
 
-import json
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
@@ -15,7 +14,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
-from common.back_office import LookOnly, bar_options
+from common.back_office import LookOnly, bar_data, bar_options
 from incentives import achievements, programmes
 from incentives.admin.pages import PUBLISH, SETTLE, ask_first, expect, link, page, page_of, staff
 from incentives.models import Achievement, Incentive, Programme, Progress, Rule
@@ -187,12 +186,14 @@ def figures_of(programme: Programme) -> dict[str, Any]:
         "progress_options": bar_options(has_legend=True),
         "has_awards": bool(months),
         "has_progress": any(each["under_way"] or each["achieved"] for each in rows),
-        "progress_chart": chart(
+        "progress_chart": bar_data(
             [each["incentive"].name for each in rows],
             {
                 "Under way": [each["under_way"] for each in rows],
                 "Achieved": [each["achieved"] for each in rows],
             },
+            "primary-500",
+            "primary-800",
         ),
     }
 
@@ -203,25 +204,7 @@ def chart_of_months(awards: Mapping[date, int]) -> str:
     while months and months[-1] < max(awards):
         months.append((months[-1] + timedelta(days=31)).replace(day=1))
     counts = [awards.get(month, 0) for month in months]
-    return chart([f"{month:%b %Y}" for month in months], {"Awards": counts})
-
-
-def chart(names: list[str], series: dict[str, list[int]]) -> str:
-    """What unfold's chart components draw; several series stand beside each other."""
-    colours = ["var(--color-primary-500)", "var(--color-primary-800)"]
-    return json.dumps(
-        {
-            "labels": names,
-            "datasets": [
-                {
-                    "label": label,
-                    "data": data,
-                    "backgroundColor": colour,
-                }
-                for (label, data), colour in zip(series.items(), colours, strict=False)
-            ],
-        }
-    )
+    return bar_data([f"{month:%b %Y}" for month in months], {"Awards": counts}, "primary-500")
 
 
 class RuleInline(LookOnly, TabularInline):  # type: ignore[misc]

@@ -1,6 +1,5 @@
 """Employers' reports: a closed quarter is asked for, and shown the same for ever."""
 
-import json
 from datetime import date
 from typing import Any, cast
 
@@ -14,7 +13,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from common.back_office import LookOnly, bar_options
+from common.back_office import LookOnly, bar_data, bar_options
 from common.problems import Problem
 from incentives.models import Employer, EmployerReport
 from incentives.reports.quarters import closed_quarters, make_report
@@ -111,23 +110,15 @@ def shown(report: EmployerReport) -> dict[str, Any]:
         "hidden" if cost is None else f"{cost} {figures['currency']}",
     ]
     visible = [each for each in figures["rows"] if each["members"] is not None]
-    chart = {
-        "labels": [each["incentive"] for each in visible],
-        "datasets": [
-            {
-                "label": "Members",
-                "data": [each["members"] for each in visible],
-                "backgroundColor": "var(--color-primary-600)",
-            }
-        ],
-    }
+    members = {"Members": [each["members"] for each in visible]}
+    chart = bar_data([each["incentive"] for each in visible], members, "primary-600")
     return {
         "title": f"{report.employer.name}, {name_of(report.quarter)}",
         "table": {
             "headers": ["Programme", "Incentive", "Members", "Cost"],
             "rows": [*rows, total],
         },
-        "chart": json.dumps(chart) if visible else "",
+        "chart": chart if visible else "",
         "chart_options": bar_options(),
         "population": f"{figures['population']:,}",
         "smallest": figures["smallest"],
