@@ -26,6 +26,7 @@ from benefits.query import INTEGER
 from benefits.recurrence import Recurrence
 from common.back_office import DayRange, LookOnly, moment
 from common.problems import Problem
+from common.spreadsheet import download
 
 REVERSE = "benefits.reverse_use"
 
@@ -112,12 +113,7 @@ class UsageAdmin(UseColumns, LookOnly, ModelAdmin):  # type: ignore[misc]
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = self.get_changelist_instance(request).get_queryset(request)
-        name = f"uses-{timezone.now():%Y-%m-%d}.csv"
-        return StreamingHttpResponse(
-            csv_lines(found),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
+        return download("uses", csv_lines(found))
 
     @action(  # type: ignore[untyped-decorator]
         description="Reverse this use", icon="undo", url_path="ask", permissions=["reverse"]

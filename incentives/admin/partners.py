@@ -14,6 +14,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from common.back_office import DayRange, LookOnly, moment
+from common.spreadsheet import download
 from incentives.models import (
     Delivery,
     DeliveryAttempt,
@@ -99,12 +100,7 @@ class PartnerAdmin(ModelAdmin):  # type: ignore[misc]
             raise PermissionDenied
         partner = get_object_or_404(Partner, pk=id)
         entries = feed.entries_after(partner.slug, 0).iterator(chunk_size=1000)
-        name = f"feed-{timezone.now():%Y-%m-%d}.csv"
-        return StreamingHttpResponse(
-            csv_lines(entries),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
+        return download("feed", csv_lines(entries))
 
 
 class SentInline(LookOnly, TabularInline):  # type: ignore[misc]

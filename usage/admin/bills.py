@@ -14,8 +14,9 @@ from unfold.decorators import display
 
 from common.back_office import LookOnly, bar_options
 from common.problems import Problem
+from common.spreadsheet import download
 from usage import services
-from usage.admin.pages import MonthFilter, as_file, link, money, units
+from usage.admin.pages import MonthFilter, link, money, units
 from usage.export import lines_of_bills
 from usage.models import Bill, BillLine, month_text
 from usage.spending import chart_of
@@ -147,7 +148,7 @@ class BillAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = self.get_changelist_instance(request).get_queryset(request)
-        return as_file("bills", lines_of_bills(found))
+        return download("bills", lines_of_bills(found))
 
     def change_view(
         self,

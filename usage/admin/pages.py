@@ -1,6 +1,5 @@
-"""What the pages share: links to each other, months to choose from, files to take along."""
+"""What the pages share: links to each other, months to choose from, numbers for people."""
 
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin import helpers
 from django.db.models import QuerySet
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape, format_html
@@ -56,14 +55,6 @@ def money(number: Decimal) -> str:
 
 def units(number: Decimal) -> str:
     return f"{Decimal(as_units(number)):,f}"
-
-
-def as_file(name: str, lines: Iterator[str]) -> StreamingHttpResponse:
-    return StreamingHttpResponse(
-        lines,
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}-{timezone.now():%F}.csv"'},
-    )
 
 
 def ask_context(

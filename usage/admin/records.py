@@ -16,10 +16,10 @@ from unfold.paginator import InfinitePaginator
 from common.back_office import DayRange, LookOnly, moment
 from common.models import ApiKey
 from common.problems import Problem
+from common.spreadsheet import download
 from usage import corrections
 from usage.admin.pages import (
     MonthFilter,
-    as_file,
     ask_context,
     link,
     money,
@@ -186,7 +186,7 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = self.get_changelist_instance(request).get_queryset(request)
-        return as_file("records", lines_of_records(found))
+        return download("records", lines_of_records(found))
 
     def has_correct_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("usage.correct_usagerecord")

@@ -6,12 +6,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
-from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 
 from common.back_office import DayRange, moment
 from common.identity import canonical_user_id
+from common.spreadsheet import download
 from wallet.admin.pages import LookOnly, ask, link, signed
 from wallet.export import csv_lines
 from wallet.models import Account, Entry
@@ -131,12 +131,7 @@ class EntryAdmin(EntryColumns, LookOnly, ModelAdmin):  # type: ignore[misc]
         if not self.has_view_permission(request):
             raise PermissionDenied
         found = self.get_changelist_instance(request).get_queryset(request)
-        name = f"entries-{timezone.now():%Y-%m-%d}.csv"
-        return StreamingHttpResponse(
-            csv_lines(found),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
+        return download("entries", csv_lines(found))
 
     @action(  # type: ignore[untyped-decorator]
         description="Correct this entry", icon="undo", permissions=["ask"]
