@@ -1,7 +1,9 @@
 """What every test stands on: a real PostgreSQL, and nothing left over in it."""
 
+import gc
 import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 # Playwright's loop runs in the test's thread; Django would take that for asynchronous code.
@@ -46,6 +48,18 @@ def _empty_append_only_tables_and_jobs() -> Iterator[None]:
     TransactionTestCase._fixture_teardown = tear_down_all
     yield
     TransactionTestCase._fixture_teardown = tear_down
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What a failed test read half is let go with it: its traceback holds the generators, and a
+    cursor that is closed when they are collected would be the end of a later test's transaction."""
+    before = item.session.testsfailed
+    result = yield
+    if item.session.testsfailed > before:
+        sys.last_value = sys.last_traceback = None
+        gc.collect()
+    return result
 
 
 @pytest.fixture
