@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from uuid import UUID
 
@@ -44,11 +45,15 @@ def discrepancies() -> Iterator[str]:
         .order_by("attempt")
         .iterator(chunk_size=ATTEMPTS_AT_ONCE)
     )
-    while chunk := list(islice(earned, ATTEMPTS_AT_ONCE)):
-        yield from not_paid_once({str(attempt): (user, coins) for attempt, user, coins in chunk})
-    paid = wallet.services.payments(owner=OWNER, kind=REWARD)
-    while some := list(islice(paid, ATTEMPTS_AT_ONCE)):
-        yield from not_earned(some)
+    # Closed whatever happens: a cursor that outlives its transaction is the end of the next one.
+    with closing(earned):  # type: ignore[type-var]  # it is a generator
+        while chunk := list(islice(earned, ATTEMPTS_AT_ONCE)):
+            yield from not_paid_once(
+                {str(attempt): (user, coins) for attempt, user, coins in chunk}
+            )
+    with closing(wallet.services.payments(owner=OWNER, kind=REWARD)) as paid:
+        while some := list(islice(paid, ATTEMPTS_AT_ONCE)):
+            yield from not_earned(some)
 
 
 def not_paid_once(earned: dict[str, tuple[str, int]]) -> Iterator[str]:

@@ -196,10 +196,16 @@ ORDER BY user_id, version
 ONE_SIDED = "SELECT user_id, version FROM wallet_entry WHERE counterparty = '' ORDER BY 1, 2"
 
 
-def discrepancies() -> Iterator[str]:
+def discrepancies() -> list[str]:
     """What is wrong, a line each, naming the account; nothing when all adds up."""
+    # Read whole: whoever stopped half-way would leave the transaction open.
+    with transaction.atomic():
+        return [*broken_sums(), *edited_entries()]
+
+
+def broken_sums() -> Iterator[str]:
     # Each query sees one moment, so postings that arrive meanwhile are not taken for faults.
-    with transaction.atomic(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(BROKEN_ACCOUNTS)
         for user, balance, total, version, count, last in cursor.fetchall():
             yield (
@@ -215,7 +221,6 @@ def discrepancies() -> Iterator[str]:
         cursor.execute(ONE_SIDED)
         for user, version in cursor.fetchall():
             yield f"account {user}: entry {version} has no counterparty"
-        yield from edited_entries()
 
 
 def edited_entries() -> Iterator[str]:

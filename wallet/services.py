@@ -1,6 +1,6 @@
 """The wallet's door: other apps pay through it and do not know where the wallet is."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -54,10 +54,10 @@ def pay(claim: Claim) -> None:
 
 def payments(
     *, kind: str, owner: str | None = None, references: Iterable[str] | None = None
-) -> Iterator[Payment]:
+) -> Generator[Payment, None, None]:
     """What was really paid: by this owner or by anybody, for these references or for any.
 
     A wallet elsewhere shows us our own payments alone.
     Raises WalletAway when the wallet is elsewhere and does not say.
     """
-    return cast("Iterator[Payment]", backend().payments(kind, owner, references))
+    return cast("Generator[Payment, None, None]", backend().payments(kind, owner, references))

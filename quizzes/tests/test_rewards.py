@@ -1,13 +1,13 @@
 """Coins: 100 for a question answered correctly, once per user and question, for ever."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from decimal import Decimal
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -281,8 +281,8 @@ def test_a_question_that_was_never_rewarded_is_named() -> None:
     ]
 
 
-def pays(*payments: Payment) -> Callable[..., Iterator[Payment]]:
-    return lambda kind, owner=None, references=None: iter(payments)
+def pays(*payments: Payment) -> Callable[..., Generator[Payment, None, None]]:
+    return lambda kind, owner=None, references=None: (each for each in payments)
 
 
 @pytest.mark.parametrize(
@@ -362,6 +362,24 @@ def test_more_attempts_than_are_asked_for_at_once_are_all_proven(
     with monkeypatch.context() as patched:
         patched.setattr(wallet.services, "payments", pays())
         assert len(list(rewards.discrepancies())) == 5
+
+
+@pytest.mark.parametrize("half", ["not_paid_once", "not_earned"])
+def test_a_proof_that_breaks_off_leaves_nothing_half_read(
+    monkeypatch: pytest.MonkeyPatch, half: str
+) -> None:
+    def breaks_off(some: object) -> Iterator[str]:
+        raise wallet.services.WalletAway("no answer")
+
+    quiz_with_rewards()
+    monkeypatch.setattr(rewards, "ATTEMPTS_AT_ONCE", 1)
+    monkeypatch.setattr(rewards, half, breaks_off)
+    # While the exception is held, so is everything that it passed.
+    with pytest.raises(wallet.services.WalletAway) as held:
+        list(rewards.discrepancies())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_cursors")
+        assert cursor.fetchall() == [], held
 
 
 # What is asked of the wallet

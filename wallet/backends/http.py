@@ -4,7 +4,7 @@ The job is the outbox. It runs until the wallet has answered for good, and what 
 the claim's own key, so the coins arrive once however often that happens.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -40,7 +40,9 @@ def deliver(*, owner: str, key: str, **posting: Any) -> None:
         raise DeliveryFailed(f"The wallet answered {response.status_code} to {key}")
 
 
-def payments(kind: str, owner: str | None, references: Iterable[str] | None) -> Iterator[Payment]:
+def payments(
+    kind: str, owner: str | None, references: Iterable[str] | None
+) -> Generator[Payment, None, None]:
     # The wallet shows us what came with our API key, which is nobody else's.
     for chunk in [None] if references is None else chunks(references):
         query: Any = {"kind": kind, "reference": chunk, "page_size": 100}

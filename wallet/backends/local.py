@@ -1,6 +1,6 @@
 """The wallet in this process: a posting is part of the caller's own transaction."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 
 from wallet import ledger
 from wallet.models import Entry
@@ -19,7 +19,9 @@ def post(claim: Claim) -> None:
     )
 
 
-def payments(kind: str, owner: str | None, references: Iterable[str] | None) -> Iterator[Payment]:
+def payments(
+    kind: str, owner: str | None, references: Iterable[str] | None
+) -> Generator[Payment, None, None]:
     found = Entry.objects.filter(kind=kind)
     if owner is not None:
         found = found.filter(owner=owner)

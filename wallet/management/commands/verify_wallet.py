@@ -15,7 +15,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = list(ledger.discrepancies())
+        found = ledger.discrepancies()
         for _, lines in verifying.send(sender=Command):
             found += lines or []
         for line in found:
