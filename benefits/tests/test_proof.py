@@ -21,7 +21,7 @@ def broken(world):
 
 
 def test_the_proof_names_benefit_and_week(broken, capsys):
-    with pytest.raises(CommandError, match="2 discrepancies; rebuild_activity"):
+    with pytest.raises(CommandError, match=r"2 discrepancies\. rebuild_activity"):
         call_command("verify_activity")
     monday = NOW.date() - timedelta(days=NOW.weekday())
     assert capsys.readouterr().err.splitlines() == [

@@ -27,7 +27,7 @@ def verify(capsys, **options):
     try:
         call_command("verify_incentives", **options)
     except CommandError as error:
-        return str(error), capsys.readouterr().out.splitlines()
+        return str(error), capsys.readouterr().err.splitlines()
     return capsys.readouterr().out.strip()
 
 
@@ -41,7 +41,7 @@ def test_it_finds_nothing_where_nothing_is(ids, capsys):
 def test_it_names_and_mends_progress_that_is_not_what_the_log_says(ids, capsys):
     Progress.objects.filter(user_id=BOB).update(reached=3)
     told, lines = verify(capsys, fix=True)
-    assert told == "1 members stand otherwise than their log says."
+    assert told == "1 discrepancy. The workers put it right now."
     assert lines == [
         f"user {BOB}, healthy-start/five-day-streak: the progress is not what the log says"
     ]

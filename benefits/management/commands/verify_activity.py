@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
 from benefits import activity
+from common.proofs import conclude
 
 
 class Command(BaseCommand):
     help = "Prove that every benefit's kept figures are those of its uses, week by week."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = list(activity.discrepancies())
-        for line in found:
-            self.stderr.write(line)
-        if found:
-            raise CommandError(f"{len(found)} discrepancies; rebuild_activity mends them.")
-        self.stdout.write("Every week of every benefit adds up.")
+        conclude(
+            self,
+            activity.discrepancies(),
+            proven="Every week of every benefit adds up.",
+            remedy="rebuild_activity puts the figures right.",
+        )

@@ -3,8 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
+from common.proofs import conclude
 from incentives import proving
 from incentives.programmes import look_again_at
 
@@ -16,13 +17,14 @@ class Command(BaseCommand):
         parser.add_argument("--fix", action="store_true", help="let the workers put them right")
 
     def handle(self, *args: Any, fix: bool, **options: Any) -> None:
-        wrong = set[str]()
-        for users in proving.everybody():
-            for user_id, line in proving.discrepancies(users):
-                self.stdout.write(line)
-                wrong.add(user_id)
-        if wrong and fix:
-            look_again_at(wrong)
-        if wrong:
-            raise CommandError(f"{len(wrong):,} members stand otherwise than their log says.")
-        self.stdout.write("Everybody stands where their log says.")
+        found = [each for users in proving.everybody() for each in proving.discrepancies(users)]
+        if found and fix:
+            look_again_at({user_id for user_id, _ in found})
+        conclude(
+            self,
+            (line for _, line in found),
+            proven="Everybody stands where their log says.",
+            remedy="The workers put it right now."
+            if fix
+            else "--fix lets the workers put it right.",
+        )

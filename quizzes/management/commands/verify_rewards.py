@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from common.proofs import conclude
 from quizzes import rewards
 from wallet.services import WalletAway
 
@@ -16,8 +17,4 @@ class Command(BaseCommand):
             found = list(rewards.discrepancies())
         except WalletAway as error:
             raise CommandError(f"Nothing is proven: {error}.") from None
-        for line in found:
-            self.stderr.write(line)
-        if found:
-            raise CommandError(f"{len(found)} discrepancies.")
-        self.stdout.write("Every reward was paid exactly once.")
+        conclude(self, found, proven="Every reward was paid exactly once.")

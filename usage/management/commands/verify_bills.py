@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
+from common.proofs import conclude
 from usage import proof
 
 
@@ -11,9 +12,5 @@ class Command(BaseCommand):
     help = "Prove: every total is the sum of its lines, and every line that of its records."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = 0
-        for found, line in enumerate(proof.discrepancies(), 1):  # noqa: B007
-            self.stderr.write(line)
-        if found:
-            raise CommandError(f"{found} discrepancies.")
-        self.stdout.write("Every total is the sum of its lines, and every line of its records.")
+        proven = "Every total is the sum of its lines, and every line of its records."
+        conclude(self, proof.discrepancies(), proven=proven)

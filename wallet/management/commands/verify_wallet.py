@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
+from common.proofs import conclude
 from wallet import ledger
 from wallet.services import verifying
 
@@ -18,8 +19,5 @@ class Command(BaseCommand):
         found = ledger.discrepancies()
         for _, lines in verifying.send(sender=Command):
             found += lines or []
-        for line in found:
-            self.stderr.write(line)
-        if found:
-            raise CommandError(f"{len(found)} discrepancies.")
-        self.stdout.write("Every balance is the sum of its entries, and every claim was paid once.")
+        proven = "Every balance is the sum of its entries, and every claim was paid once."
+        conclude(self, found, proven=proven)
