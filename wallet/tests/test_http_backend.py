@@ -4,10 +4,10 @@ import uuid
 
 import pytest
 from django.db import connection, transaction
-from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 import wallet.services
+from common.tests.workers import work
 from wallet.backends import http
 from wallet.models import Entry
 from wallet.services import Claim, Payment
@@ -39,20 +39,8 @@ def claim():
     )
 
 
-@pytest.fixture(autouse=True)
-def _worker_threads_keep_no_connection(monkeypatch):
-    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
-
-
 def as_posted(claim):
     return claim.amount, claim.kind, claim.reference, claim.reason
-
-
-def work():
-    """What a worker does until nothing is due."""
-    connector = app.connector.get_worker_connector()
-    with app.replace_connector(connector):
-        app.run_worker(wait=False, install_signal_handlers=False, listen_notify=False)
 
 
 def let_time_pass():

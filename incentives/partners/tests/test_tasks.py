@@ -15,6 +15,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 from standardwebhooks import Webhook
 
+from common.tests.workers import work
 from conftest import ALICE, BOB
 from incentives.models import Delivery, FeedEntry, Partner
 from incentives.partners import deliveries, endpoints, feed, tasks
@@ -34,24 +35,12 @@ def endpoint_at(receiver: Receiver):
     return endpoints.add_endpoint(partner=Partner.objects.get(), url=receiver.url, now=NOON)
 
 
-@pytest.fixture
-def work(monkeypatch):
-    """What a worker does until nothing is due; its threads keep no connection."""
-    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
-
-    def run() -> None:
-        with app.replace_connector(app.connector.get_worker_connector()):
-            app.run_worker(wait=False, install_signal_handlers=False, listen_notify=False)
-
-    return run
-
-
 def jobs(status="todo"):
     found = ProcrastinateJob.objects.filter(task_name="incentives.deliver", status=status)
     return list(found.values_list("args", flat=True))
 
 
-def test_a_look_publishes_and_a_job_delivers(rule, work):
+def test_a_look_publishes_and_a_job_delivers(rule):
     with receiving() as receiver:
         endpoint, secret = endpoint_at(receiver)
         earn(rule, ALICE)
@@ -65,7 +54,7 @@ def test_a_look_publishes_and_a_job_delivers(rule, work):
     assert not deliveries.endpoints_with_work(now=timezone.now())
 
 
-def test_looks_that_come_while_a_job_waits_make_no_second_one(rule, work):
+def test_looks_that_come_while_a_job_waits_make_no_second_one(rule):
     with receiving() as receiver:
         endpoint_at(receiver)
         for user in [ALICE, BOB]:
@@ -76,7 +65,7 @@ def test_looks_that_come_while_a_job_waits_make_no_second_one(rule, work):
         assert len(receiver.received) == 2
 
 
-def test_a_failure_is_a_note_and_not_a_failed_job(rule, work):
+def test_a_failure_is_a_note_and_not_a_failed_job(rule):
     with receiving(says(500)) as receiver:
         endpoint_at(receiver)
         earn(rule, ALICE)
