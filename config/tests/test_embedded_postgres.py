@@ -178,9 +178,7 @@ def test_it_ends_with_its_last_user_and_not_before(directory):
     with user(directory) as last:
         with user(directory) as first:
             first.communicate()
-        began = time.monotonic()
         assert not embedded_postgres.stop_if_unused(directory)
-        assert time.monotonic() - began < 2
         connect(directory).close()
         last.communicate()
         assert embedded_postgres.stop_if_unused(directory)
