@@ -42,6 +42,7 @@ def test_acme_and_its_partner_are_as_the_contract_says_and_nobody_is_in_them(wor
     today = timezone.now().date()
     assert (programme.employer.slug, programme.employer.timezone) == ("acme", "America/New_York")
     assert programme.starts_on < today - timedelta(days=360)
+    assert programme.ends_on is not None
     assert programme.ends_on > today + timedelta(days=360)
     assert programme.budget is None
     assert dict(programme.incentives.values_list("slug", "is_sensitive")) == {
