@@ -88,7 +88,7 @@ class BenefitUsage(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.benefit_id} by {self.person_id} at {self.usage_timestamp:%Y-%m-%d %H:%M}"
+        return f"{self.benefit} by {self.person} at {self.usage_timestamp:%Y-%m-%d %H:%M}"
 
 
 class Activity(models.Model):

@@ -215,7 +215,7 @@ class Attempt(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.id)
+        return f"{self.quiz} by {self.user_id}"
 
     @property
     def is_completed(self) -> bool:
@@ -243,7 +243,7 @@ class QuestionReward(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id}: {self.question_id}"
+        return f"{self.question} of {self.question.quiz} for {self.user_id}"
 
 
 class Participant(models.Model):

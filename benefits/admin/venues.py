@@ -81,7 +81,7 @@ class UseInline(UseColumns, LookOnly, TabularInline):  # type: ignore[misc]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BenefitUsage]:
         found: QuerySet[BenefitUsage] = super().get_queryset(request)
-        return found.select_related("benefit__venue")
+        return found.select_related("person", "benefit__venue")
 
 
 @admin.register(Person)

@@ -202,4 +202,4 @@ class FeedEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.partner_id} #{self.sequence}"
+        return f"{self.partner} #{self.sequence}"

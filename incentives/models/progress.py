@@ -28,4 +28,4 @@ class Progress(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id} at {self.incentive_id}"
+        return f"{self.incentive} of {self.user_id}"
