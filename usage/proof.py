@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
-from django.db import connection, transaction
+from django.db import connection
 
 from usage.corrections import correction_mark
 from usage.metering import as_units
@@ -60,7 +60,7 @@ ORDER BY id
 
 def discrepancies() -> Iterator[str]:
     """What is wrong, a line each, naming the bill; nothing when all adds up."""
-    with transaction.atomic(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(WRONG_TOTALS)
         for customer, period, total, added in cursor.fetchall():
             sums = f"total {text(total)}, its lines add up to {text(added)}"
