@@ -8,7 +8,9 @@ import django
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
 KEY = "only-for-benchmarks-0123456789-abcdefghijklmnopqrstuvwxyz"
-SUITES = ["wallet", "quizzes", "benefits", "clubs", "usage", "usage_client", "incentives"]
+SUITES = [
+    "wallet", "quizzes", "benefits", "clubs", "usage", "usage_client", "incentives", "gengine",
+]  # fmt: skip
 # A production set-up, because DEBUG keeps every statement in memory.
 os.environ |= {
     "DEBUG": "0",

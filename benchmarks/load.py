@@ -28,13 +28,27 @@ class Load:
 
 
 class Connection:
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, port: int, selector: selectors.BaseSelector) -> None:
+        self.port = port
+        self.selector = selector
         self.received = b""
         self.sent_at = 0.0
+        self.open()
+
+    def open(self) -> None:
+        self.is_last = False
+        self.socket = socket.create_connection(("127.0.0.1", self.port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.selector.register(self.socket, selectors.EVENT_READ, self)
+
+    def close(self) -> None:
+        self.selector.unregister(self.socket)
+        self.socket.close()
 
     def send(self, request: bytes) -> None:
+        if self.is_last:
+            self.close()
+            self.open()
         self.received = b""
         self.sent_at = time.perf_counter()
         self.socket.sendall(request)
@@ -50,19 +64,27 @@ class Connection:
             return None
         lowered = head.lower()
         start = lowered.find(b"content-length:") + 15
+        # As many servers do after a fault.
+        self.is_last = b"\r\nconnection: close" in lowered
         length = int(lowered[start : lowered.find(b"\r", start) % (len(lowered) + 1)])
         return int(head[9:12]) if len(body) >= length else None
 
 
-def run(port: int, request: Request, *, connections: int = 16, seconds: float = 3.0) -> Load:
+def run(
+    port: int,
+    request: Request,
+    *,
+    connections: int = 16,
+    seconds: float = 3.0,
+    at_most: int | None = None,
+) -> Load:
     """As many requests as come back; `request(n)` gives the bytes of the n-th."""
     load = Load()
-    numbers: Iterator[int] = itertools.count()
+    numbers: Iterator[int] = itertools.count() if at_most is None else iter(range(at_most))
     selector = selectors.DefaultSelector()
-    everyone = [Connection(port) for _ in range(connections)]
+    everyone = [Connection(port, selector) for _ in range(connections)]
     started = time.perf_counter()
     for connection in everyone:
-        selector.register(connection.socket, selectors.EVENT_READ, connection)
         connection.send(request(next(numbers)))
     waiting = connections
     while waiting:
@@ -74,13 +96,14 @@ def run(port: int, request: Request, *, connections: int = 16, seconds: float = 
             now = time.perf_counter()
             load.statuses[status] = load.statuses.get(status, 0) + 1
             load.latencies.append(now - connection.sent_at)
-            if now - started < seconds:
-                connection.send(request(next(numbers)))
-            else:
+            number = next(numbers, None) if now - started < seconds else None
+            if number is None:
                 waiting -= 1
+            else:
+                connection.send(request(number))
     load.seconds = time.perf_counter() - started
     for connection in everyone:
-        connection.socket.close()
+        connection.close()
     selector.close()
     return load
 
