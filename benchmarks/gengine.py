@@ -141,8 +141,7 @@ def run() -> None:
         ours, its = Ours(our_port, secret), Gengine(its_port)
         users = itertools.count(1)
         for side in (ours, its):
-            load.run(side.port, lambda _, side=side: side.happening(next(users)), seconds=2)
-            side.settle()
+            warm_up(side, users)
         fresh = {ours: itertools.count(10_000), its: itertools.count(10_000)}
 
         heading("Incentives: events per second until all is evaluated (ours : gengine)")
@@ -165,6 +164,11 @@ def run() -> None:
                 refused, missing, without = (list(each) for each in zip(*rounds, strict=True))
                 print(f"{order}, {name}: refused {refused}, missing in the progress {missing},")
                 print(f"    users without their achievement {without}")
+
+
+def warm_up(side: Side, users: Iterator[int]) -> None:
+    load.run(side.port, lambda _: side.happening(next(users)), seconds=2)
+    side.settle()
 
 
 def evaluated(side: Side, fresh: Iterator[int]) -> float:
@@ -219,6 +223,7 @@ def at_once(side: Side, fresh: Iterator[int], is_mixed: bool) -> tuple[int, int,
         connections=12,
         seconds=600,
         at_most=len(turns),
+        hung_up_is=500,
     )
     side.settle()
     standing = [side.progress(user) for user in users]

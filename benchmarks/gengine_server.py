@@ -23,7 +23,7 @@ CACHES = (
 
 def main(database: str, port: str, variable: str, times: str, users: str) -> None:
     import gengine  # type: ignore[import-not-found]
-    import waitress  # type: ignore[import-not-found]
+    import waitress  # type: ignore[import-untyped]
     from gengine.base.settings import set_settings  # type: ignore[import-not-found]
     from gengine.maintenance.scripts import initializedb  # type: ignore[import-not-found]
 

@@ -77,8 +77,12 @@ def run(
     connections: int = 16,
     seconds: float = 3.0,
     at_most: int | None = None,
+    hung_up_is: int | None = None,
 ) -> Load:
-    """As many requests as come back; `request(n)` gives the bytes of the n-th."""
+    """As many requests as come back; `request(n)` gives the bytes of the n-th.
+
+    A server that hangs up without an answer is an error, or counts as the status `hung_up_is`.
+    """
     load = Load()
     numbers: Iterator[int] = itertools.count() if at_most is None else iter(range(at_most))
     selector = selectors.DefaultSelector()
@@ -90,7 +94,12 @@ def run(
     while waiting:
         for key, _ in selector.select():
             connection = key.data
-            status = connection.status()
+            try:
+                status = connection.status()
+            except ConnectionError:
+                if hung_up_is is None:
+                    raise
+                status, connection.is_last = hung_up_is, True
             if status is None:
                 continue
             now = time.perf_counter()
