@@ -1,14 +1,9 @@
-"""The three reads and recording, each against hand-written SQL on the same uses."""
+"""The three reads, each against hand-written SQL on the same uses; recording is beside them."""
 
 # BENEFITS_ROWS: how many uses, or several such numbers to see how everything grows.
 
-import itertools
 import os
 import random
-import re
-import subprocess
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -16,43 +11,26 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import Count, Max, Q
 from django.utils import timezone
 
-from benchmarks import load, server
+from benchmarks import benefits_recording, load, server
+from benchmarks.benefits_world import (
+    BUSIEST,
+    PERSONS,
+    VENUES,
+    fetch,
+    milliseconds,
+    seed,
+)
 from benchmarks.report import heading, ratio
-from benefits import activity, availability, idleness, popularity
+from benefits import availability, idleness, popularity
 from benefits.models import Benefit, BenefitUsage, Venue
 from benefits.recurrence import WINDOW, Recurrence
-from config import embedded_postgres
 
 SIZES = [int(each) for each in os.environ.get("BENEFITS_ROWS", "10000000").split()]
-VENUES, PER_VENUE, PERSONS, DAYS = 1_000, 10, 200_000, 400
-HOTTEST, AVERAGE, BUSIEST = 1, 500, 1  # venues; and the person with very many uses
-SECONDS = int(os.environ.get("BENEFITS_SECONDS", "2"))  # of each write measurement
+HOTTEST, AVERAGE = 1, 500  # venues
 GATEWAY = {"x_gateway_secret": settings.GATEWAY_SECRET}
-
-# Venue 1 has a twentieth of all uses, the others a skewed rest; so have a venue's benefits.
-WORLD = f"""
-TRUNCATE venue, person, benefit, benefit_usage RESTART IDENTITY CASCADE;
-INSERT INTO venue (name) SELECT 'Venue ' || n FROM generate_series(1, {VENUES}) AS n;
-INSERT INTO person (name) SELECT 'Person ' || n FROM generate_series(1, {PERSONS}) AS n;
-INSERT INTO benefit (venue_id, title, recurrence, created_at)
-SELECT venue, 'Benefit ' || n, (ARRAY['day', 'week', 'month'])[1 + n % 3],
-       now() - interval '2 years'
-FROM generate_series(1, {VENUES}) AS venue, generate_series(1, {PER_VENUE}) AS n;
-"""
-USES = f"""
-INSERT INTO benefit_usage (person_id, benefit_id, usage_timestamp)
-SELECT CASE WHEN random() < 0.01 THEN {BUSIEST} ELSE 1 + floor({PERSONS} * random()) END,
-       1 + floor({PER_VENUE} * random() ^ 2) + {PER_VENUE} * CASE
-           WHEN random() < 0.05 THEN 0 ELSE floor({VENUES} * random() ^ 1.5)
-       END,
-       moment
-FROM (SELECT now() - random() * interval '{DAYS * 24} hours' AS moment
-      FROM generate_series(1, %s) ORDER BY 1) AS moments
-"""
 
 GROUP_BY = """
 SELECT venue.id, benefit_id, uses
@@ -122,67 +100,7 @@ def run() -> None:
         availabilities(now)
         http()
         silences(now)
-        recordings()
-
-
-def seed(rows: int) -> None:
-    heading(f"Benefits: {rows:,} uses, {VENUES} venues of {PER_VENUE} benefits, {DAYS} days")
-    started = time.perf_counter()
-    execute("SELECT setseed(0.42)")
-    execute(WORLD)
-    indexes = [
-        row[0]
-        for row in fetch(
-            "SELECT indexdef FROM pg_indexes WHERE tablename = 'benefit_usage'"
-            " AND indexname LIKE 'benefit_usage_of_%%'",
-            {},
-        )
-    ]
-    execute("DROP INDEX benefit_usage_of_person, benefit_usage_of_benefit")
-    # Past triggers and foreign keys, as a restore does; what those cost is measured below.
-    execute("SET session_replication_role = replica")
-    execute(USES, [rows])
-    execute("SET session_replication_role = origin")
-    for definition in indexes:
-        execute(definition)
-    loaded = time.perf_counter()
-    kept = activity.rebuild()
-    rebuilt = time.perf_counter()
-    for table in ("venue", "person", "benefit", "benefit_usage", "benefits_activity"):
-        execute(f"VACUUM ANALYZE {table}")
-    print(
-        f"loaded and indexed in {loaded - started:.0f} s; counted by weeks in "
-        f"{rebuilt - loaded:.0f} s: {kept:,} rows, {size('benefits_activity')} beside the "
-        f"{size('benefit_usage')} of the uses"
-    )
-    started = time.perf_counter()
-    assert list(activity.discrepancies()) == []
-    print(f"all of it proved in {time.perf_counter() - started:.0f} s")
-
-
-def size(table: str) -> str:
-    [(text,)] = fetch("SELECT pg_size_pretty(pg_total_relation_size(%(table)s::regclass))",
-                      {"table": table})  # fmt: skip
-    return str(text)
-
-
-def execute(statement: str, parameters: list[Any] | None = None) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-
-
-def fetch(statement: str, parameters: dict[str, Any]) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows: list[Any] = cursor.fetchall()
-        return rows
-
-
-def milliseconds(call: Callable[[], Any], times: int = 1) -> float:
-    started = time.perf_counter()
-    for _ in range(times):
-        call()
-    return (time.perf_counter() - started) / times * 1000
+        benefits_recording.run()
 
 
 def usual(label: str, call: Callable[[], Any], *, times: int = 1) -> None:
@@ -284,14 +202,8 @@ def joined(person: int, venue: int, at: datetime) -> list[Benefit]:
 
 def http() -> None:
     heading("Benefits: available per second through HTTP (ours : bare WSGI, the lateral statement)")
-    parameters = connection.get_connection_params()
-    dsn = f"host={parameters['host']} dbname={parameters['dbname']} user={parameters['user']}"
-    with (
-        server.serving(
-            "benchmarks.bare_benefits:application", BARE_STATEMENT=LATERAL_LAST, BARE_DATABASE=dsn
-        ) as bare,
-        server.serving(settings.RSGI_APPLICATION) as ours,
-    ):
+    rival = "benchmarks.bare_benefits:application"
+    with server.ours_and(rival, BARE_STATEMENT=LATERAL_LAST) as (ours, bare):
         for port in (bare, ours):
             load.run(port, question, seconds=2)
         ratio("GET /benefits/available/", partial(rate, ours), partial(rate, bare))
@@ -327,93 +239,3 @@ def silences(now: datetime) -> None:
     ratio("the hottest venue : an average one, both ours", hottest, average)
     ratio("the hottest venue, ours : lead() over its uses", hottest,
           partial(milliseconds, partial(fetch, GAPS, window)))  # fmt: skip
-
-
-# Recording
-
-INSERT = """
-\\set person random(1, {persons})
-\\set benefit random({first}, {last})
-INSERT INTO benefit_usage (person_id, benefit_id, usage_timestamp)
-VALUES (:person, :benefit, now()) RETURNING id;
-"""
-RECORD = """
-\\set person random(1, {persons})
-\\set benefit random({first}, {last})
-SELECT outcome, id, available_at FROM benefits_record_use(:person, :benefit, now());
-"""
-BARE = {"PGOPTIONS": "-c session_replication_role=replica"}
-MANY = """
-INSERT INTO benefit_usage (person_id, benefit_id, usage_timestamp)
-SELECT 1 + n % 200000, 1 + n % 10000, now() - n * interval '1 minute'
-FROM generate_series(1, 50000) AS n
-"""
-
-
-def recordings() -> None:
-    heading("Benefits: uses written per second, 8 at once (… : a bare insert, the same indexes)")
-    bare, plain = partial(pgbench, INSERT, **BARE), partial(pgbench, INSERT)
-    for label, ours in (
-        ("the foreign keys", partial(without, "USER", plain)),
-        ("… and the counts by weeks: an insert by plain SQL", plain),
-    ):
-        ratio(label, ours, bare, rounds=3)
-    ratio("… and the lock and the look: recording a use", partial(pgbench, RECORD), bare)
-    # One after the other, because a person that used it already today is refused.
-    hot = itertools.count(1)
-    ratio(
-        "recording a use of one hot benefit",
-        lambda: pgbench(RECORD, only=next(hot)),
-        lambda: bare(only=next(hot)),
-    )
-    # What recording leaves to the worker, and what a read has to do until then.
-    now = timezone.now()
-    late = milliseconds(partial(popularity.top, now=now), times=5)
-    [(changes,)] = fetch("SELECT count(*) FROM benefits_change", {})
-    folding = milliseconds(activity.fold)
-    execute("VACUUM ANALYZE benefits_change, benefits_activity")
-    soon = milliseconds(partial(popularity.top, now=now), times=5)
-    print(
-        f"{changes:,} changes folded in {folding:.0f} ms, {folding / changes * 1000:.1f} µs each; "
-        f"top {late:.0f} ms before, {soon:.0f} ms after"
-    )
-    many = partial(milliseconds, partial(execute, MANY))
-    ratio("50,000 rows in one statement, in ms", many, partial(as_replica, many), rounds=3)
-    activity.rebuild()
-
-
-def without(trigger: str, measure: Callable[[], float]) -> float:
-    execute(f"ALTER TABLE benefit_usage DISABLE TRIGGER {trigger}")
-    try:
-        return measure()
-    finally:
-        execute(f"ALTER TABLE benefit_usage ENABLE TRIGGER {trigger}")
-
-
-def as_replica(measure: Callable[[], float]) -> float:
-    execute("SET session_replication_role = replica")
-    try:
-        return measure()
-    finally:
-        execute("SET session_replication_role = origin")
-
-
-def pgbench(script: str, *, only: int | None = None, **environment: str) -> float:
-    """Transactions per second, durable, through the wheel's own pgbench."""
-    parameters = connection.get_connection_params()
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-        first, last = (only, only) if only else (1, VENUES * PER_VENUE)
-        file.write(script.format(persons=PERSONS, first=first, last=last))
-        file.flush()
-        done = subprocess.run(
-            [
-                embedded_postgres.binaries() / "pgbench", "-n", "-M", "prepared",
-                "-c", "8", "-j", "2", "-T", str(SECONDS), "-f", file.name,
-                "-h", parameters["host"], "-p", str(parameters.get("port", 5432)),
-                "-U", parameters["user"], parameters["dbname"],
-            ],
-            env={**os.environ, **environment},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    [found] = re.findall(r"tps = ([0-9.]+)", done.stdout)
-    return float(found)

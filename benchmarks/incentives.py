@@ -9,7 +9,6 @@ import uuid
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -31,16 +30,8 @@ def run() -> None:
     heading("Incentives: events per second through HTTP (ours : bare WSGI, the same insert)")
     employer = Employer.objects.create(slug="bench", name="Bench", timezone="America/New_York")
     _, secret = ApiKey.issue(owner="bench", scopes=["incentives.write"])
-    parameters = connection.get_connection_params()
-    dsn = f"host={parameters['host']} dbname={parameters['dbname']} user={parameters['user']}"
-    with (
-        server.serving(
-            "benchmarks.bare_incentives:application",
-            BARE_STATEMENT=log.RECORD_ONE,
-            BARE_DATABASE=dsn,
-        ) as bare,
-        server.serving(settings.RSGI_APPLICATION) as ours,
-    ):
+    rival = "benchmarks.bare_incentives:application"
+    with server.ours_and(rival, BARE_STATEMENT=log.RECORD_ONE) as (ours, bare):
         for port in (bare, ours):
             load.run(port, reporting(secret), seconds=2)
         for programmes in (0, 50):

@@ -7,7 +7,6 @@ from datetime import date
 from functools import partial
 from itertools import count
 
-from django.conf import settings
 from django.db import connection
 from django.test.utils import override_settings
 from django.utils import timezone
@@ -39,8 +38,6 @@ def run() -> None:
     partner = Partner.objects.create(slug="bench-partner", name="Bench")
     rule = released_to(partner)
     _, secret = ApiKey.issue(owner=partner.slug, scopes=["incentives.partner"])
-    parameters = connection.get_connection_params()
-    dsn = f"host={parameters['host']} dbname={parameters['dbname']} user={parameters['user']}"
 
     heading("Incentives: achievements handed to a partner per second")
     ratio(
@@ -48,14 +45,8 @@ def run() -> None:
         partial(published, partner, rule),
         partial(numbered, partner, rule),
     )
-    with (
-        server.serving(
-            "benchmarks.bare_incentives:application",
-            BARE_STATEMENT=log.RECORD_ONE,
-            BARE_DATABASE=dsn,
-        ) as bare,
-        server.serving(settings.RSGI_APPLICATION) as ours,
-    ):
+    rival = "benchmarks.bare_incentives:application"
+    with server.ours_and(rival, BARE_STATEMENT=log.RECORD_ONE) as (ours, bare):
         for port in (bare, ours):
             load.run(port, reading(secret), seconds=2)
         ratio(

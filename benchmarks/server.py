@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 from django.conf import settings
+from django.db import connection
 
 SECONDS_TO_START = 120
 
@@ -45,6 +46,18 @@ def serving(application: str, **environment: str) -> Iterator[int]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextlib.contextmanager
+def ours_and(rival: str, **environment: str) -> Iterator[tuple[int, int]]:
+    """Serve the product and its rival, which finds our database in BARE_DATABASE: their ports."""
+    where = connection.get_connection_params()
+    dsn = f"host={where['host']} dbname={where['dbname']} user={where['user']}"
+    with (
+        serving(rival, BARE_DATABASE=dsn, **environment) as bare,
+        serving(settings.RSGI_APPLICATION) as ours,
+    ):
+        yield ours, bare
 
 
 def answers(port: int) -> bool:

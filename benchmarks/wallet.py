@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 
-from django.conf import settings
 from django.db import connection
 from hordak.models import Account as HordakAccount
 from hordak.models import AccountType
@@ -26,14 +25,8 @@ numbers = itertools.count()
 def run() -> None:
     heading("Wallet: postings per second through HTTP (ours : bare WSGI, the same statement)")
     _, secret = ApiKey.issue(owner="bench", scopes=["wallet.write"])
-    parameters = connection.get_connection_params()
-    dsn = f"host={parameters['host']} dbname={parameters['dbname']} user={parameters['user']}"
-    with (
-        server.serving(
-            "benchmarks.bare_wallet:application", BARE_STATEMENT=ledger.POST, BARE_DATABASE=dsn
-        ) as bare,
-        server.serving(settings.RSGI_APPLICATION) as ours,
-    ):
+    rival = "benchmarks.bare_wallet:application"
+    with server.ours_and(rival, BARE_STATEMENT=ledger.POST) as (ours, bare):
         for port in (bare, ours):
             load.run(port, posting(secret, MANY), seconds=2)
         for label, users in ((f"{MANY} accounts", MANY), ("one hot account", HOT)):
