@@ -202,8 +202,8 @@ def joined(person: int, venue: int, at: datetime) -> list[Benefit]:
 
 def http() -> None:
     heading("Benefits: available per second through HTTP (ours : bare WSGI, the lateral statement)")
-    rival = "benchmarks.bare_benefits:application"
-    with server.ours_and(rival, BARE_STATEMENT=LATERAL_LAST) as (ours, bare):
+    bare_one = "benchmarks.bare_benefits:application"
+    with server.ours_and(bare_one, BARE_STATEMENT=LATERAL_LAST) as (ours, bare):
         for port in (bare, ours):
             load.run(port, question, seconds=2)
         ratio("GET /benefits/available/", partial(rate, ours), partial(rate, bare))

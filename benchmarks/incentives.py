@@ -30,8 +30,8 @@ def run() -> None:
     heading("Incentives: events per second through HTTP (ours : bare WSGI, the same insert)")
     employer = Employer.objects.create(slug="bench", name="Bench", timezone="America/New_York")
     _, secret = ApiKey.issue(owner="bench", scopes=["incentives.write"])
-    rival = "benchmarks.bare_incentives:application"
-    with server.ours_and(rival, BARE_STATEMENT=log.RECORD_ONE) as (ours, bare):
+    bare_one = "benchmarks.bare_incentives:application"
+    with server.ours_and(bare_one, BARE_STATEMENT=log.RECORD_ONE) as (ours, bare):
         for port in (bare, ours):
             load.run(port, reporting(secret), seconds=2)
         for programmes in (0, 50):

@@ -45,8 +45,8 @@ def run() -> None:
         partial(published, partner, rule),
         partial(numbered, partner, rule),
     )
-    rival = "benchmarks.bare_incentives:application"
-    with server.ours_and(rival, BARE_STATEMENT=log.RECORD_ONE) as (ours, bare):
+    bare_one = "benchmarks.bare_incentives:application"
+    with server.ours_and(bare_one, BARE_STATEMENT=log.RECORD_ONE) as (ours, bare):
         for port in (bare, ours):
             load.run(port, reading(secret), seconds=2)
         ratio(

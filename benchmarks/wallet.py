@@ -25,8 +25,8 @@ numbers = itertools.count()
 def run() -> None:
     heading("Wallet: postings per second through HTTP (ours : bare WSGI, the same statement)")
     _, secret = ApiKey.issue(owner="bench", scopes=["wallet.write"])
-    rival = "benchmarks.bare_wallet:application"
-    with server.ours_and(rival, BARE_STATEMENT=ledger.POST) as (ours, bare):
+    bare_one = "benchmarks.bare_wallet:application"
+    with server.ours_and(bare_one, BARE_STATEMENT=ledger.POST) as (ours, bare):
         for port in (bare, ours):
             load.run(port, posting(secret, MANY), seconds=2)
         for label, users in ((f"{MANY} accounts", MANY), ("one hot account", HOT)):
