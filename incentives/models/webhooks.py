@@ -108,6 +108,11 @@ class Delivery(models.Model):
             models.Index(
                 fields=["endpoint"], condition=Q(state="dead"), name="incentives_delivery_dead"
             ),
+            models.Index(
+                fields=["delivered_at"],
+                condition=Q(state="delivered"),
+                name="incentives_delivery_done",
+            ),
         ]
 
     def __str__(self) -> str:

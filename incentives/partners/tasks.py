@@ -29,3 +29,9 @@ def tell_partners(timestamp: int) -> None:
 @app.task(queue="incentives", name="incentives.deliver")
 def deliver(*, endpoint_id: int) -> None:
     deliveries.deliver_due(endpoint_id)
+
+
+@app.periodic(cron="23 3 * * *")
+@app.task(queueing_lock="incentives.forget_delivered", name="incentives.forget_delivered")
+def forget_delivered(timestamp: int) -> None:
+    deliveries.forget_delivered(now=timezone.now())

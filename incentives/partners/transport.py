@@ -1,11 +1,13 @@
-"""One POST to a stranger: no redirect, no proxy, no body read, and an end to all patience."""
+"""POSTs to a stranger: no redirect, no proxy, no long body read, and an end to all patience."""
 
 # `requests` resolves the name itself, again, and bounds the pause between two bytes only: a
 # receiver that drips would hold a worker for ever, and a name that leads elsewhere the second
 # time would lead us there.
 
 import http.client
+import os
 import re
+import select
 import socket
 import ssl
 import threading
@@ -15,7 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, partial
+from typing import Self
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
@@ -23,6 +26,8 @@ from incentives.partners import addresses
 from incentives.partners.addresses import Place
 
 SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
+LONGEST_BODY = 16 * 1024
+SECONDS_FOR_A_BODY = 1.0
 
 
 @dataclass(frozen=True)
@@ -35,43 +40,106 @@ class NoAnswer(Exception):
     """Nothing that could be understood came back in time; says in a word why."""
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], *, seconds: float) -> Answer:
-    """Raises addresses.Refused or NoAnswer."""
-    place = addresses.place_of(url)
-    deadline = time.monotonic() + seconds
-    try:
-        with connection(place, deadline) as client:
-            everything = {"Host": place.authority, "Connection": "close", **headers}
-            client.request("POST", place.target, body, everything)
-            # The status is all we want: what is left of the answer goes with the connection.
-            answer = client.getresponse()
+class Line:
+    """Messages to one receiver, over one connection while it keeps it open.
+
+    Each connection leads to an address that was looked up and vetted when it was made. Use it for a
+    moment only: what the name leads to may change.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.client: http.client.HTTPConnection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        if self.client is not None:
+            self.client.close()
+            self.client = None
+
+    def post(self, body: bytes, headers: Mapping[str, str], *, seconds: float) -> Answer:
+        """Raises addresses.Refused or NoAnswer."""
+        place = addresses.place_of(self.url)
+        deadline = time.monotonic() + seconds
+        request = partial(ask, place=place, body=body, headers=headers, deadline=deadline)
+        is_kept = False
+        try:
+            if self.client is not None and is_quiet(self.client.sock):
+                # Who closed it in this very moment is asked again, as every HTTP client does.
+                with suppress(ConnectionError, ssl.SSLEOFError):
+                    answer, is_kept = request(self.client)
+                    return answer
+            self.hang_up()
+            self.client = connected(place, deadline)
+            answer, is_kept = request(self.client)
+            return answer
+        except (OSError, http.client.HTTPException) as error:
+            is_late = isinstance(error, TimeoutError) or time.monotonic() >= deadline
+            raise NoAnswer("timeout" if is_late else word_for(error)) from None
+        finally:
+            if not is_kept:
+                self.hang_up()
+
+
+def connected(place: Place, deadline: float) -> http.client.HTTPConnection:
+    link = addresses.connect(place, seconds=deadline - time.monotonic())
+    if place.scheme == "https":
+        try:
+            with cut_at(deadline, link):
+                link = trust().wrap_socket(link, server_hostname=place.host)
+        except BaseException:
+            link.close()
+            raise
+    client = http.client.HTTPConnection(place.host, place.port)
+    # It would connect again by itself, and look the name up for it.
+    client.auto_open = 0
+    client.sock = link
+    return client
+
+
+def ask(
+    client: http.client.HTTPConnection,
+    *,
+    place: Place,
+    body: bytes,
+    headers: Mapping[str, str],
+    deadline: float,
+) -> tuple[Answer, bool]:
+    """The answer, and whether the connection is good for another."""
+    link = client.sock
+    with cut_at(deadline, link):
+        link.settimeout(max(0.001, deadline - time.monotonic()))
+        client.request("POST", place.target, body, {"Host": place.authority, **headers})
+        with client.getresponse() as answer:
             if time.monotonic() >= deadline:
                 raise TimeoutError  # cut off in the middle of its headers
-            return Answer(answer.status, waiting_time(answer.getheader("Retry-After")))
-    except (OSError, http.client.HTTPException) as error:
-        is_late = isinstance(error, TimeoutError) or time.monotonic() >= deadline
-        raise NoAnswer("timeout" if is_late else word_for(error)) from None
+            found = Answer(answer.status, waiting_time(answer.getheader("Retry-After")))
+            # The status is all we want: what is short is read to get past it, and what is long,
+            # slow or without end goes with the connection.
+            if answer.will_close:
+                return found, False
+            with suppress(OSError, http.client.HTTPException):
+                link.settimeout(SECONDS_FOR_A_BODY)
+                answer.read(LONGEST_BODY)
+                return found, answer.isclosed()
+            return found, False
 
 
-@contextmanager
-def connection(place: Place, deadline: float) -> Iterator[http.client.HTTPConnection]:
-    seconds = deadline - time.monotonic()
-    with addresses.connect(place, seconds=seconds) as link, cut_at(deadline, link):
-        if place.scheme == "https":
-            link = trust().wrap_socket(link, server_hostname=place.host)
-        client = http.client.HTTPConnection(place.host, place.port)
-        client.sock = link
-        try:
-            yield client
-        finally:
-            client.close()
-            link.close()
+def is_quiet(link: socket.socket) -> bool:
+    """Whether it is open and nothing came that nobody asked for."""
+    return not select.select([link], [], [], 0)[0]
 
 
 @contextmanager
 def cut_at(deadline: float, link: socket.socket) -> Iterator[None]:
     """Whoever sends a byte now and then keeps every read alive: the whole has an end."""
-    with link.dup() as same:
+    # Of the bare socket: what speaks TLS has no copy.
+    with socket.socket(fileno=os.dup(link.fileno())) as same:
         timer = threading.Timer(max(0.0, deadline - time.monotonic()), cut, [same])
         timer.daemon = True
         timer.start()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from conftest import ALICE, BOB, CHARLIE
 from incentives.models import Delivery, DeliveryAttempt, FeedEntry, WebhookEndpoint
-from incentives.partners import deliveries, endpoints, feed
+from incentives.partners import deliveries, endpoints, feed, leasing
 from incentives.partners.contract import line
 from incentives.partners.tests import receiver as behaves
 from incentives.partners.tests.factories import (
@@ -84,8 +85,12 @@ def deliver(endpoint, clock):
     return deliveries.deliver_due(endpoint.pk, clock=clock)
 
 
+def send(batch, clock):
+    return deliveries.send(batch, started=time.monotonic(), clock=clock)
+
+
 def fail_until_the_end(endpoint, clock):
-    for _ in range(deliveries.TRIES):
+    for _ in range(leasing.TRIES):
         clock.after(hours=13)
         deliver(endpoint, clock)
 
@@ -205,12 +210,12 @@ def test_after_the_last_try_it_is_a_dead_letter_and_an_alarm(rule, hook, receive
     publish(rule, ALICE, clock=clock)
     with caplog.at_level(logging.ERROR):
         fail_until_the_end(endpoint, clock)
-    assert len(receiver.received) == deliveries.TRIES == 8
+    assert len(receiver.received) == leasing.TRIES == 8
     assert Delivery.objects.get().state == "dead"
     assert Delivery.objects.get().webhook_id in caplog.text
     clock.after(days=1)
     assert deliver(endpoint, clock) == 0
-    waits = [timedelta(0), *deliveries.WAITS]
+    waits = [timedelta(0), *leasing.WAITS]
     assert waits == sorted(waits)
 
 
@@ -333,7 +338,7 @@ def test_a_mistake_of_our_own_is_tried_again_and_not_for_ever(
     def fail(*arguments, **options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(deliveries.transport, "post", fail)
+    monkeypatch.setattr(deliveries.transport.Line, "post", fail)
     publish(rule, ALICE, clock=clock)
     fail_until_the_end(hook[0], clock)
     assert Delivery.objects.get().state == "dead"
@@ -349,19 +354,19 @@ def test_killed_after_the_commit_and_before_the_sending_it_is_sent_by_another(
 ):
     endpoint, _ = hook
     publish(rule, ALICE, clock=clock)
-    lost = deliveries.next_message(endpoint.pk, now=clock())  # and its worker is gone
+    lost = leasing.lease(endpoint.pk, now=clock())  # and its worker is gone
     assert deliver(endpoint, clock) == 0
-    clock.now += deliveries.LEASE
+    clock.now += leasing.LEASE
     assert deliver(endpoint, clock) == 1
-    assert receiver.received[0].headers["webhook-id"] == lost.headers["webhook-id"]
+    assert receiver.received[0].headers["webhook-id"] == lost.tries[0].delivery.webhook_id
     assert [each.outcome for each in DeliveryAttempt.objects.order_by("id")] == ["", "204"]
 
 
 def test_killed_after_the_sending_it_is_sent_again_with_the_same_id(rule, hook, receiver, clock):
     endpoint, _ = hook
     publish(rule, ALICE, clock=clock)
-    deliveries.send(deliveries.next_message(endpoint.pk, now=clock()))  # and nobody noted it
-    clock.now += deliveries.LEASE
+    send(leasing.lease(endpoint.pk, now=clock()), clock)  # and nobody noted it
+    clock.now += leasing.LEASE
     deliver(endpoint, clock)
     first, second = receiver.received
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
@@ -370,11 +375,12 @@ def test_killed_after_the_sending_it_is_sent_again_with_the_same_id(rule, hook, 
 def test_a_slow_success_that_comes_after_its_lease_counts(rule, hook, receiver, clock):
     endpoint, _ = hook
     publish(rule, ALICE, clock=clock)
-    slow = deliveries.next_message(endpoint.pk, now=clock())
-    clock.now += deliveries.LEASE
-    again = deliveries.next_message(endpoint.pk, now=clock())
-    deliveries.settle(slow, deliveries.Outcome("200"), milliseconds=1, now=clock())
-    deliveries.settle(again, deliveries.Outcome("500"), milliseconds=1, now=clock())
+    slow = leasing.lease(endpoint.pk, now=clock())
+    clock.now += leasing.LEASE
+    again = leasing.lease(endpoint.pk, now=clock())
+    for batch, status in [(slow, "200"), (again, "500")]:
+        batch.tries[0].outcome = leasing.Outcome(status)
+        leasing.settle(batch, now=clock())
     assert Delivery.objects.get().state == "delivered"
 
 

@@ -6,16 +6,23 @@ import ssl
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 
 from incentives.partners import addresses, transport
 from incentives.partners.tests import receiver as behaves
 from incentives.partners.tests.receiver import receiving, says
-from incentives.partners.transport import NoAnswer, post
+from incentives.partners.transport import Answer, Line, NoAnswer
+
+
+def post(url: str, body: bytes, headers: dict[str, str], *, seconds: float) -> Answer:
+    with Line(url) as line:
+        return line.post(body, headers, seconds=seconds)
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +38,70 @@ def test_what_arrives_is_what_was_sent():
     assert (received.path, received.body) == ("/hook", '{"a":1}')
     assert received.headers["host"] == f"127.0.0.1:{receiver.port}"
     assert received.headers["content-type"] == "application/json"
+
+
+@contextmanager
+def staying(*bodies: bytes) -> Iterator[tuple[str, list[int]]]:
+    """A receiver that keeps its connections open for these answers each; which ports asked."""
+    asked = []
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            for body in bodies:
+                received = b""
+                while not received.endswith(b"{}"):
+                    if not (more := self.request.recv(65536)):
+                        return
+                    received += more
+                asked.append(self.client_address[1])
+                self.request.sendall(body)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("answer", [SHORT, CHUNKED])
+def test_a_connection_serves_several_while_the_receiver_keeps_it(answer):
+    with staying(answer, answer) as (url, asked), Line(url) as line:
+        for _ in range(4):
+            assert line.post(b"{}", {}, seconds=5).status == 200
+    assert len(asked) == 4
+    assert len(set(asked)) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n" + b"x" * 99999,
+        b"HTTP/1.0 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n",
+    ],
+)
+def test_what_cannot_be_read_past_costs_its_connection_alone(answer):
+    with staying(answer, answer) as (url, asked), Line(url) as line:
+        for _ in range(2):
+            assert line.post(b"{}", {}, seconds=5).status == 200
+    assert len(set(asked)) == 2
+
+
+def test_a_new_connection_is_vetted_anew(settings):
+    with staying(SHORT) as (url, asked), Line(url) as line:
+        line.post(b"{}", {}, seconds=5)
+        settings.WEBHOOKS_TO_LOOPBACK = False
+        with pytest.raises(addresses.Refused):
+            line.post(b"{}", {}, seconds=5)
+    assert len(asked) == 1
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed():
