@@ -138,7 +138,7 @@ def test_what_the_old_address_answers_is_not_held_against_the_new_one(endpoint, 
 
 
 def test_a_batch_costs_as_many_queries_as_one(endpoint, receiver, django_assert_num_queries):
-    with django_assert_num_queries(19):
+    with django_assert_num_queries(18):
         deliveries.deliver_due(endpoint.pk)
     assert in_order().filter(state="delivered").count() == 3
 
