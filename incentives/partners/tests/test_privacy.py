@@ -108,7 +108,6 @@ def test_a_webhook_says_this_and_no_more(world, caplog):
         assert (body["type"], body["data"]) == ("achievement.updated", expected(world))
         assert received.headers.keys() == {
             "host",
-            "connection",
             "accept-encoding",
             "content-length",
             "content-type",
