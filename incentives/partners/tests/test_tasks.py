@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from django.conf import settings as django_settings
@@ -15,6 +14,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 from standardwebhooks import Webhook
 
+from common.tests.running import wait_for
 from common.tests.workers import work
 from conftest import ALICE, BOB
 from incentives.models import Delivery, FeedEntry, Partner
@@ -97,9 +97,7 @@ def test_killed_in_the_middle_of_a_try_it_is_sent_again_with_the_same_id(rule):
         sender = subprocess.Popen(
             [sys.executable, "-c", KILLED, str(endpoint.pk)], env=of_this_database()
         )
-        deadline = time.monotonic() + 30
-        while not receiver.received and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for(lambda: receiver.received)
         os.kill(sender.pid, signal.SIGKILL)
         sender.wait()
         delivery = Delivery.objects.get()
