@@ -23,13 +23,14 @@ pytestmark = [
 
 HALTS = f"""
 {HALT}
+{halt_at("usage_foldedbill")}
 {halt_at("usage_record")}
-{halt_at("usage_bill")}
-{halt_at("usage_billline")}
+{halt_at("usage_addition")}
 CREATE CONSTRAINT TRIGGER halt_commit AFTER INSERT ON usage_record
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION halt('commit');
 """
-POINTS = ["usage_record", "usage_bill", "usage_billline", "commit", "commit"]
+# A bill is made with its first record.
+POINTS = ["usage_foldedbill", "usage_record", "usage_addition", "commit", "commit"]
 
 
 def test_a_record_whose_server_was_killed_is_billed_once(tmp_path):

@@ -9,7 +9,7 @@ from django.db import connection
 
 
 def fold() -> int:
-    """All bills; how many there were to fold."""
+    """All bills, unless somebody is folding already; how many there were to fold."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT usage_fold()")
         [bills] = cursor.fetchone()

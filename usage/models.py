@@ -6,7 +6,7 @@ from decimal import Decimal
 import pgtrigger
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, Func, OuterRef, Q
 from django.db.models.functions import Cast, Now, Round
 
 from usage import billing
@@ -79,10 +79,11 @@ class BillQuerySet(models.QuerySet["Bill"]):
 
     def with_warnings(self) -> "BillQuerySet":
         """Each with `has_two_prices`: one service on it at several prices."""
-        line = BillLine.objects.filter(bill=OuterRef("pk"))
-        same = BillLine.objects.filter(bill=OuterRef("bill"), service=OuterRef("service"))
-        other = same.exclude(price_per_unit=OuterRef("price_per_unit"))
-        return self.annotate(has_two_prices=Exists(line.filter(Exists(other))))
+        found = models.BooleanField()
+        prices = Func(
+            "pk", "customer", "period", function="usage_has_two_prices", output_field=found
+        )
+        return self.annotate(has_two_prices=prices)
 
 
 class Bill(models.Model):

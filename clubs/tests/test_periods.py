@@ -215,7 +215,9 @@ def test_a_plan_made_for_few_rows_serves_many_of_one_instant(everything_fits):
     def tuples_read():
         return sql(
             "SELECT sum(pg_stat_get_xact_tuples_returned(oid))::bigint FROM pg_class "
-            "WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace"
+            "WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace "
+            # The checks of foreign keys read that by plans of their own.
+            "AND relname <> 'subscription'"
         )[0][0]
 
     club = make_club()

@@ -115,7 +115,7 @@ def replay(deliveries: QuerySet[Delivery], *, now: datetime) -> int:
         endpoint__state=WebhookEndpoint.State.RETIRED
     )
     ids = list(again.values_list("pk", flat=True))
-    chosen = Delivery.objects.filter(pk__in=ids, state__in=[State.DEAD, State.DELIVERED])
+    chosen = again.filter(pk__in=ids)
     endpoints = set(chosen.values_list("endpoint", flat=True))
     # Whoever replays believes that the receiver is well again. Endpoints first, as all who lock.
     WebhookEndpoint.objects.filter(pk__in=endpoints).update(paused_until=None)

@@ -162,7 +162,7 @@ ON CONFLICT (endpoint_id, entry_id) DO NOTHING
 def tell_from(*, id: int, after: int, now: datetime) -> int:
     """Tell an endpoint what was published before it was there; how many messages that makes.
 
-    What it was sent before stays as it is. Raises NotFound, EndpointRetired.
+    What it was sent before stays as it is, until it is forgotten. Raises NotFound, EndpointRetired.
     """
     endpoint = locked(id)
     # In the database: a whole feed is more than memory should hold.

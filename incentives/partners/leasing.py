@@ -137,7 +137,8 @@ def settle(batch: Batch, *, now: datetime) -> None:
     made = [each for each in batch.tries if each.outcome is not None]
     note_attempts(batch)
     succeeded = [each for each in made if each.outcome and each.outcome.is_success]
-    Delivery.objects.filter(pk__in=[each.delivery.pk for each in succeeded]).update(
+    # Without a try it was replayed meanwhile, and goes again.
+    Delivery.objects.filter(pk__in=[each.delivery.pk for each in succeeded], tries__gt=0).update(
         state=State.DELIVERED, delivered_at=now
     )
     ours = {

@@ -28,6 +28,7 @@ from incentives.partners.addresses import Place
 SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 LONGEST_BODY = 16 * 1024
 SECONDS_FOR_A_BODY = 1.0
+SECONDS_TO_CLOSE = 0.1  # whoever breaks off later may have begun to work on it
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,14 @@ class Line:
         is_kept = False
         try:
             if self.client is not None and is_quiet(self.client.sock):
-                # Who closed it in this very moment is asked again, as every HTTP client does.
-                with suppress(ConnectionError, ssl.SSLEOFError):
+                begun = time.monotonic()
+                try:
                     answer, is_kept = request(self.client)
                     return answer
+                except (ConnectionError, ssl.SSLEOFError):
+                    # Who closed it in this very moment did not take it, and is asked again.
+                    if time.monotonic() - begun > SECONDS_TO_CLOSE:
+                        raise
             self.hang_up()
             self.client = connected(place, deadline)
             answer, is_kept = request(self.client)

@@ -76,6 +76,23 @@ BEGIN
     FROM usage_addition added WHERE customer_id = customer AND period = month;
 END $$;
 
+CREATE FUNCTION usage_has_two_prices(bill bigint, customer bigint, month date) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM (
+            SELECT service, price_per_unit FROM usage_foldedline WHERE bill_id = bill
+          UNION
+            SELECT service, price_per_unit FROM usage_addition
+            WHERE customer_id = customer AND period = month
+        ) prices
+        GROUP BY service HAVING count(*) > 1
+    );
+END $$;
+
 CREATE VIEW usage_bill AS
 SELECT id, customer_id, period, total + (usage_added(customer_id, period)).amount AS total, currency
 FROM usage_foldedbill;
@@ -91,7 +108,7 @@ FROM (
 ) parts
 GROUP BY bill_id, service, price_per_unit;
 """
-# One folds at a time, and so none waits for another's rows; the lock is the gate's and one.
+# One folds at a time, and so nobody waits for another's rows; the lock is the gate's and one.
 FOLD = """
 CREATE FUNCTION {signature} LANGUAGE plpgsql
 -- Lets what it writes pass the triggers that keep everybody else out.
@@ -99,7 +116,11 @@ SET usage.is_folding = on
 {setting}
 AS $$
 BEGIN
-    {lock}
+    bills = 0;
+    IF NOT pg_try_advisory_xact_lock(1970495848) THEN
+        RETURN;
+    END IF;
+    {begin}
     WITH taken AS (
         DELETE FROM usage_addition {of_which} RETURNING *
     ), part AS (
@@ -118,27 +139,28 @@ BEGIN
     )
     UPDATE usage_foldedbill bill SET total = bill.total + added.amount
     FROM (SELECT bill_id, sum(amount) AS amount FROM part GROUP BY bill_id) added
-    WHERE id = bill_id;
+    WHERE id = bill_id{end};
     GET DIAGNOSTICS bills = ROW_COUNT;
 END $$;
 """
-LOCK = 1_970_495_848
+# Planned anew each time, for many additions as for few.
 FOLD_ALL = FOLD.format(
-    signature="usage_fold(OUT bills bigint)",
-    setting="",
-    lock=f"PERFORM pg_advisory_xact_lock({LOCK});",
-    of_which="",
-)
+    signature="usage_fold(OUT bills bigint)", setting="", begin="EXECUTE $fold$", of_which="",
+    end="$fold$",
+)  # fmt: skip
 FOLD_ONE = FOLD.format(
     signature="usage_fold_one(customer bigint, month date, OUT bills bigint)",
     # As in usage_added.
     setting="SET enable_seqscan = off SET enable_bitmapscan = off",
-    lock=f"IF NOT pg_try_advisory_xact_lock({LOCK}) THEN RETURN; END IF;",
-    of_which="WHERE customer_id = customer AND period = month",
-)
+    begin="", of_which="WHERE customer_id = customer AND period = month", end="",
+)  # fmt: skip
+
+# The trigger's plan is kept as well, and each record of a batch asks for its bill.
+BY_INDEX = "ALTER FUNCTION pgtrigger_add_to_bills_9b940() SET enable_seqscan = off"
 UNDO = """
 DROP VIEW usage_bill, usage_billline;
-DROP FUNCTION usage_fold, usage_fold_one, usage_added, usage_lines_added;
+DROP FUNCTION
+    usage_fold, usage_fold_one, usage_added, usage_lines_added, usage_has_two_prices;
 INSERT INTO usage_foldedline AS mine
     (bill_id, service, price_per_unit, units_consumed, amount, records)
 SELECT id, service, price_per_unit, sum(units_consumed), sum(amount), sum(records)
@@ -148,8 +170,12 @@ ON CONFLICT (bill_id, service, price_per_unit) DO UPDATE
 SET units_consumed = mine.units_consumed + EXCLUDED.units_consumed,
     amount = mine.amount + EXCLUDED.amount,
     records = mine.records + EXCLUDED.records;
-UPDATE usage_foldedbill bill
-SET total = (SELECT sum(amount) FROM usage_foldedline WHERE bill_id = bill.id);
+UPDATE usage_foldedbill bill SET total = bill.total + added.amount
+FROM (
+    SELECT customer_id, period, sum(amount) AS amount FROM usage_addition
+    GROUP BY customer_id, period
+) added
+WHERE bill.customer_id = added.customer_id AND bill.period = added.period;
 DROP TABLE usage_addition;
 DROP FUNCTION usage_addition_follows_records;
 """
@@ -251,6 +277,7 @@ class Migration(migrations.Migration):
             model_name='usagerecord',
             trigger=pgtrigger.compiler.Trigger(name='add_to_bills', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE wrong record;', func="\n    IF NOT EXISTS (SELECT FROM fresh) THEN\n        RETURN NULL;\n    END IF;\n    IF current_setting('transaction_isolation') <> 'read committed' THEN\n        RAISE EXCEPTION 'READ COMMITTED only: an older snapshot may miss a closing';\n    END IF;\n    PERFORM pg_advisory_xact_lock_shared(1970495847);\n    SELECT period, month INTO wrong\n    FROM (SELECT DISTINCT period, date_trunc('month', recorded_at AT TIME ZONE 'UTC')::date AS month FROM fresh) given\n    WHERE EXISTS (SELECT FROM usage_closing WHERE period BETWEEN first_month AND last_month) OR period < month OR period <> date_trunc('month', period)\n       OR (period > month AND NOT EXISTS (SELECT FROM usage_closing WHERE month BETWEEN first_month AND last_month))\n    LIMIT 1;\n    IF FOUND THEN\n        RAISE EXCEPTION 'Usage of % cannot go on the bill of %', wrong.month, wrong.period\n        USING ERRCODE = 'serialization_failure', HINT = 'The month may have been closed just now.';\n    END IF;\n    -- Nearly always all of these bills are there; their customers then are as well.\n    INSERT INTO usage_foldedbill (customer_id, period)\n    SELECT DISTINCT customer_id, period FROM fresh WHERE (\n        SELECT id FROM usage_foldedbill mine\n        WHERE mine.customer_id = fresh.customer_id AND mine.period = fresh.period\n    ) IS NULL\n    ORDER BY customer_id, period\n    ON CONFLICT (customer_id, period) DO NOTHING;\n    INSERT INTO usage_addition\n        (customer_id, period, service, price_per_unit, units_consumed, amount, records)\n    SELECT customer_id, period, service, price_per_unit,\n           sum(units_consumed), sum(amount), count(*)\n    FROM fresh GROUP BY customer_id, period, service, price_per_unit;\n    RETURN NULL;\n    ", hash='d57ebd18307d90ca177c5b838fa28587cbfbd316', level='STATEMENT', operation='INSERT', pgid='pgtrigger_add_to_bills_9b940', referencing='REFERENCING NEW TABLE AS fresh ', table='usage_record', when='AFTER')),
         ),
+        migrations.RunSQL(BY_INDEX, migrations.RunSQL.noop),
         pgtrigger.migrations.AddTrigger(
             model_name='foldedbill',
             trigger=pgtrigger.compiler.Trigger(name='follows_records', sql=pgtrigger.compiler.UpsertTriggerSql(condition="WHEN (pg_trigger_depth() = 0 AND current_setting('usage.is_folding', true) IS DISTINCT FROM 'on')", func="RAISE EXCEPTION 'usage_foldedbill follows from usage_record and is written by nobody else';", hash='a8dd4ce77054cff4ca073411b487be87ea4cdffc', operation='INSERT OR UPDATE OR DELETE', pgid='pgtrigger_follows_records_6483a', table='usage_foldedbill', when='BEFORE')),

@@ -146,3 +146,37 @@ def test_a_bill_asks_for_no_additions_but_its_own(two_customers):
         assert Bill.objects.get(customer=ALICE).lines.get().records == 5
         cursor.execute(read)
         assert cursor.fetchone()[0] - before < 100
+
+
+@pytest.mark.django_db
+def test_plans_made_for_few_bills_serve_many(two_customers):
+    def batch(count):
+        cursor.execute(
+            "INSERT INTO usage_record (customer_id, service, units_consumed, price_per_unit)"
+            " SELECT n, 's', 1, 1 FROM generate_series(%s::int, %s::int) n",
+            [1000, 1000 + count],
+        )
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO customer (id, name) SELECT n, 'x' FROM generate_series(1000, 6000) n"
+        )
+        batch(1)
+        for table in ("usage_foldedbill", "usage_foldedline", "usage_addition"):
+            cursor.execute(f"ANALYZE {table}")
+        for _ in range(8):
+            use(str(_))
+            folding.fold()
+        read = (
+            "SELECT sum(pg_stat_get_xact_tuples_returned(c.oid)) FROM pg_class c"
+            " WHERE relname IN ('usage_foldedbill', 'usage_addition')"
+        )
+        cursor.execute(read)
+        [before] = cursor.fetchone()
+        batch(5000)
+        batch(5000)
+        folding.fold()
+        cursor.execute(read)
+        # A few times each of them, and not each of them for each.
+        assert cursor.fetchone()[0] - before < 20 * 5000
+        assert Bill.objects.get(customer=5000).total == 2
