@@ -19,7 +19,6 @@ import itertools
 import json
 import os
 import random
-import socket
 import statistics
 import subprocess
 import sys
@@ -294,7 +293,7 @@ def install() -> Path:
 def worker() -> Iterator[None]:
     command = [sys.executable, "manage.py", "procrastinate", "worker"]
     process = subprocess.Popen(command, cwd=settings.BASE_DIR, stderr=subprocess.DEVNULL)
-    with ended(process):
+    with server.ended(process):
         yield
 
 
@@ -306,31 +305,8 @@ def serving(python: Path) -> Iterator[int]:
     parameters = connection.get_connection_params()
     names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
     environment = {name: str(parameters[key]) for key, name in names.items() if key in parameters}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [python, "-P", SERVER, DATABASE, str(port), EVENT, str(TIMES), str(USERS)],
-        env={**os.environ, **environment},
-        cwd=settings.DATA_DIR,
-    )
-    with ended(process):
-        deadline = time.monotonic() + server.SECONDS_TO_START
-        while not server.answers(port):
-            assert process.poll() is None, f"gengine ended with {process.returncode}"
-            assert time.monotonic() < deadline, "gengine does not start"
-            time.sleep(0.1)
+    port = server.free_port()
+    command = [python, "-P", SERVER, DATABASE, str(port), EVENT, str(TIMES), str(USERS)]
+    environ = {**os.environ, **environment}
+    with server.started(command, port=port, name="gengine", cwd=settings.DATA_DIR, env=environ):
         yield port
-
-
-@contextlib.contextmanager
-def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

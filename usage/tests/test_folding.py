@@ -164,8 +164,8 @@ def test_plans_made_for_few_bills_serve_many(two_customers):
         batch(1)
         for table in ("usage_foldedbill", "usage_foldedline", "usage_addition"):
             cursor.execute(f"ANALYZE {table}")
-        for _ in range(8):
-            use(str(_))
+        for key in range(8):
+            use(str(key))
             folding.fold()
         read = (
             "SELECT sum(pg_stat_get_xact_tuples_returned(c.oid)) FROM pg_class c"
