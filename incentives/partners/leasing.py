@@ -144,7 +144,7 @@ def settle(batch: Batch, *, now: datetime) -> None:
     ours = {
         id
         for id, each in held.items()
-        if each.state == State.PENDING and each.due_at == batch.until
+        if each.state == State.PENDING and each.tries and each.due_at == batch.until
     }
     left = [each for each in batch.tries if each not in succeeded and each.delivery.pk in ours]
     for each in left:

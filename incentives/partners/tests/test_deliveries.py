@@ -246,6 +246,14 @@ def test_what_is_on_its_way_is_not_replayed(rule, hook, receiver, clock):
     assert Delivery.objects.get().tries == 1
 
 
+def test_nothing_is_replayed_to_a_retired_endpoint(rule, hook, receiver, clock):
+    publish(rule, ALICE, clock=clock)
+    deliver(hook[0], clock)
+    endpoints.retire_endpoint(id=hook[0].pk)
+    assert deliveries.replay(Delivery.objects.all(), now=clock()) == 0
+    assert Delivery.objects.get().state == "delivered"
+
+
 def test_410_disables_the_endpoint_and_keeps_its_queue(rule, hook, receiver, clock, caplog):
     endpoint, _ = hook
     receiver.behave(says(410))

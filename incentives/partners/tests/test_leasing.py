@@ -105,6 +105,26 @@ def test_who_lost_its_lease_changes_nothing_but_its_own_note(endpoint, receiver,
     assert (endpoint.state, endpoint.failures) == ("active", 0)
 
 
+def test_a_success_counts_also_when_its_lease_is_over(endpoint, receiver):
+    slow = leasing.lease(endpoint.pk, now=NOON)
+    later = NOON + leasing.LEASE
+    leasing.lease(endpoint.pk, now=later)
+    slow.tries[0].outcome = Outcome("204")
+    leasing.settle(slow, now=later)
+    assert in_order().first().state == "delivered"
+
+
+def test_what_was_replayed_goes_again_whatever_a_late_worker_reports(endpoint, receiver):
+    slow = leasing.lease(endpoint.pk, now=NOON)
+    in_order().update(state="dead")
+    later = NOON + leasing.LEASE
+    assert deliveries.replay(in_order(), now=later) == 3
+    slow.tries[0].outcome = Outcome("204")
+    leasing.settle(slow, now=later)
+    first = in_order().first()
+    assert (first.state, first.tries, first.due_at) == ("pending", 0, later)
+
+
 def test_retired_in_the_middle_the_rest_stays_dropped(endpoint, receiver):
     batch = leasing.lease(endpoint.pk, now=NOON)
     batch.tries[0].outcome = Outcome("204")

@@ -95,6 +95,22 @@ def test_what_cannot_be_read_past_costs_its_connection_alone(answer):
     assert len(set(asked)) == 2
 
 
+def test_who_closed_a_kept_connection_meanwhile_is_asked_again():
+    with staying(SHORT, b"") as (url, asked), Line(url) as line:
+        for _ in range(2):
+            assert line.post(b"{}", {}, seconds=5).status == 200
+    assert len(asked) == 3
+
+
+def test_who_broke_off_later_may_have_taken_it_and_is_not_asked_twice(monkeypatch):
+    monkeypatch.setattr(transport, "SECONDS_TO_CLOSE", -1)
+    with staying(SHORT, b"") as (url, asked), Line(url) as line:
+        line.post(b"{}", {}, seconds=5)
+        with pytest.raises(NoAnswer, match="disconnected"):
+            line.post(b"{}", {}, seconds=5)
+    assert len(asked) == 2
+
+
 def test_a_new_connection_is_vetted_anew(settings):
     with staying(SHORT) as (url, asked), Line(url) as line:
         line.post(b"{}", {}, seconds=5)
