@@ -47,7 +47,7 @@ class BenefitViewSet(viewsets.ViewSet):
     @extend_schema(parameters=[PERSON, VENUE, TIMESTAMP], responses=OfferSerializer(many=True))
     def list(self, request: Request) -> Answer:
         """Every benefit of the venue: whether this person may use it, and from when on."""
-        person, venue, at = query.read(request.GET, "personId", "venueId", "timestamp")
+        person, venue, at = query.read(request, "personId", "venueId", "timestamp")
         offers = availability.offers(person=person, venue=venue, at=at or timezone.now())
         return Answer(
             [
@@ -67,7 +67,7 @@ class BenefitViewSet(viewsets.ViewSet):
     @action(detail=False)
     def available(self, request: Request) -> Answer:
         """The venue's benefits that this person may use at this instant."""
-        person, venue, at = query.read(request.GET, "personId", "venueId", "timestamp")
+        person, venue, at = query.read(request, "personId", "venueId", "timestamp")
         found = availability.available(person=person, venue=venue, at=at or timezone.now())
         return Answer(
             [
@@ -80,7 +80,7 @@ class BenefitViewSet(viewsets.ViewSet):
     @action(detail=False)
     def top(self, request: Request) -> Answer:
         """Each venue's up to three most used benefits of the last 180 days."""
-        query.read(request.GET)
+        query.read(request)
         return Answer(
             [
                 {
@@ -97,7 +97,7 @@ class BenefitViewSet(viewsets.ViewSet):
     @action(detail=False)
     def inactivity(self, request: Request) -> Answer:
         """When in the last 180 days each benefit was used by nobody for long."""
-        (venue,) = query.read(request.GET, "venueId")
+        (venue,) = query.read(request, "venueId")
         return Answer(
             [
                 {
@@ -120,7 +120,7 @@ class BenefitViewSet(viewsets.ViewSet):
         """Record a use, now or at the instant given; with a key once, however often it is sent."""
         key, now = key_of(request), timezone.now()
         # An instant that belongs into the body must not be passed over.
-        query.read(request.GET)
+        query.read(request)
         body = NewUse.read(request.data)
         benefit = known(pk)
         return answer_once(

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from datetime import date
-from json.encoder import encode_basestring
 from typing import Any, cast
 
 from django.db.models import QuerySet
@@ -21,7 +20,7 @@ from common.idempotency import VISIBLE_ASCII, KeyReused, key_of
 from common.identity import HasScope, Service, ServiceKey
 from common.pagination import CursorPage
 from common.problems import InvalidInput, NotFound, TooLarge, fault
-from common.renderers import ENCODER, Answer
+from common.renderers import Answer
 from usage import batches, corrections, metering, receipts
 from usage.models import Bill, Customer, UsageRecord
 from usage.parsers import UsageParser
@@ -86,7 +85,7 @@ class UsageView(GenericAPIView[UsageRecord]):
         """Record usage, once for each key: a replay answers 200 with the record as first answered
         and the bill as it is now. A batch gets a verdict for each record."""
         if isinstance(request.data, dict) and "records" in request.data:
-            return HttpResponse(self.verdicts(request), "application/json")
+            return Answer({"results": self.verdicts(request)})
         now = timezone.now()
         usage = read_usage(request.data, now=now, key=key_of(request))
         recorded = metering.record_usage(owner=owner_of(request), usage=usage, now=now)
@@ -106,7 +105,7 @@ class UsageView(GenericAPIView[UsageRecord]):
             found = found.filter(idempotency_key=key)
         return self.get_paginated_response(own_records(self.paginate_queryset(found) or []))
 
-    def verdicts(self, request: Request) -> bytes:
+    def verdicts(self, request: Request) -> list[dict[str, Any]]:
         now = timezone.now()
         batch: list[Usage] = []
         invalid: dict[int, dict[str, Any]] = {}
@@ -118,10 +117,10 @@ class UsageView(GenericAPIView[UsageRecord]):
                 key = key_in(record)
                 invalid[place] = {"idempotencyKey": key, "status": "invalid", "errors": errors}
         verdicts = batches.record_many(owner=owner_of(request), batch=batch, now=now)
-        results = [written(usage, *verdict) for usage, verdict in zip(batch, verdicts, strict=True)]
+        results = [told(usage, *verdict) for usage, verdict in zip(batch, verdicts, strict=True)]
         for place, result in invalid.items():
-            results.insert(place, ENCODER.encode(result))
-        return f'{{"results":[{",".join(results)}]}}'.encode()
+            results.insert(place, result)
+        return results
 
 
 def owner_of(request: Request) -> str:
@@ -207,14 +206,14 @@ def answer(recorded: metering.Recorded, **more: Any) -> Answer:
     )
 
 
-def written(usage: Usage, status: str, id: int | None) -> str:
-    """A verdict in JSON; by hand, because an encoder takes four times as long for a thousand."""
-    rest = f'"id":{id}' if id is not None else REFUSALS[status]
-    return f'{{"idempotencyKey":{encode_basestring(usage.key)},"status":"{status}",{rest}}}'
+def told(usage: Usage, status: str, id: int | None) -> dict[str, Any]:
+    if id is not None:
+        return {"idempotencyKey": usage.key, "status": status, "id": id}
+    return {"idempotencyKey": usage.key, "status": status, "errors": REFUSALS[status]}
 
 
 REFUSALS = {
-    status: f'"errors":[{ENCODER.encode(fault(pointer, problem.code, problem.title))}]'
+    status: [fault(pointer, problem.code, problem.title)]
     for status, pointer, problem in [
         ("conflict", "/idempotencyKey", KeyReused),
         ("unknown_customer", "/customerId", metering.UnknownCustomer),
