@@ -11,7 +11,9 @@ from typing import Literal, NamedTuple
 
 import psycopg
 from django.db import IntegrityError, OperationalError, connection, transaction
+from msgspec import Struct
 
+from common.problems import Fault
 from usage.metering import INSERT, PASSING, fetch, means, write
 from usage.models import first_of_month
 from usage.reading import Usage
@@ -64,9 +66,13 @@ class Stands(NamedTuple):
     recorded_at: datetime
 
 
-class Verdict(NamedTuple):
-    status: Literal["created", "replayed", "conflict", "unknown_customer"]
+class Verdict(Struct, rename="camel", omit_defaults=True, gc=False):
+    """What became of a record, as its sender is told: with its id, or with what is wrong."""
+
+    idempotency_key: str | None
+    status: Literal["created", "replayed", "conflict", "unknown_customer", "invalid"]
     id: int | None = None
+    errors: list[Fault] | None = None
 
 
 def record_many(*, owner: str, batch: Sequence[Usage], now: datetime) -> list[Verdict]:
@@ -91,7 +97,7 @@ def record_many(*, owner: str, batch: Sequence[Usage], now: datetime) -> list[Ve
             raise
         written = dict(insert_many(owner, fresh, now))
     if len(written) == len(batch):
-        return [Verdict("created", written[usage.key]) for usage in batch]
+        return [Verdict(usage.key, "created", written[usage.key]) for usage in batch]
     return judged(owner, batch, first, written)
 
 
@@ -111,19 +117,19 @@ def judged(
         key = usage.key
         if (id := written.get(key)) is not None:
             if place == first[key]:
-                verdicts.append(Verdict("created", id))
+                verdicts.append(Verdict(key, "created", id))
             elif place < first[key]:
-                verdicts.append(Verdict("unknown_customer"))
+                verdicts.append(Verdict(key, "unknown_customer"))
             elif usage.fingerprint == batch[first[key]].fingerprint:
-                verdicts.append(Verdict("replayed", id))
+                verdicts.append(Verdict(key, "replayed", id))
             else:
-                verdicts.append(Verdict("conflict"))
+                verdicts.append(Verdict(key, "conflict"))
         elif (stands := standing.get(key)) is None:
-            verdicts.append(Verdict("unknown_customer"))
+            verdicts.append(Verdict(key, "unknown_customer"))
         elif means(usage, stands.fingerprint, stands):
-            verdicts.append(Verdict("replayed", stands.id))
+            verdicts.append(Verdict(key, "replayed", stands.id))
         else:
-            verdicts.append(Verdict("conflict"))
+            verdicts.append(Verdict(key, "conflict"))
     return verdicts
 
 
@@ -162,17 +168,15 @@ def lines_of(
     ending = f"{escaped(owner)}\t{now}\n"
     when: dict[datetime | None, str] = {}
     for id, usage in zip(ids, batch, strict=False):
-        key, customer_id, service, units, price, recorded_at = usage
-        if (moment := when.get(recorded_at)) is None:
-            at = recorded_at or now
+        if (moment := when.get(usage.recorded_at)) is None:
+            at = usage.recorded_at or now
             period = period_in(first_of_month(at), closings, now)
-            moment = when[recorded_at] = f"{at}\t{period}"
+            moment = when[usage.recorded_at] = f"{at}\t{period}"
         # Visible ASCII, and hardly ever the same again: not worth remembering.
-        if "\\" in key:
-            key = escaped(key)
+        key = escaped(usage.key) if "\\" in usage.key else usage.key
         yield (
-            f"{id}\t{customer_id}\t{escaped(service)}\t{units}\t{price}\t{moment}\t{key}\t"
-            f"\\\\x{usage.fingerprint.hex()}\t{ending}"
+            f"{id}\t{usage.customer_id}\t{escaped(usage.service)}\t{usage.units_consumed}\t"
+            f"{usage.price_per_unit}\t{moment}\t{key}\t\\\\x{usage.fingerprint.hex()}\t{ending}"
         )
 
 

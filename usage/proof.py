@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 
 from django.db import connection
+from msgspec.structs import replace
 
 from usage.corrections import correction_mark
 from usage.metering import as_units
@@ -97,7 +98,7 @@ def marks_of(record: UsageRecord) -> set[bytes]:
         as_units(record.price_per_unit),
         record.recorded_at,
     )
-    return {said.fingerprint, said._replace(recorded_at=None).fingerprint}
+    return {said.fingerprint, replace(said, recorded_at=None).fingerprint}
 
 
 def bill(customer: int, period: date) -> str:

@@ -12,27 +12,28 @@ from decimal import Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from msgspec import UNSET, Struct
 from rest_framework.exceptions import ValidationError
 
 from common.idempotency import VISIBLE_ASCII
-from common.parsers import LONGEST_NUMBER
+from common.identity import LARGEST_BIGINT
+from common.parsers import LONGEST_NUMBER, STRICT, Unusable
 from common.problems import Fault, InvalidInput, escape, fault
 from common.serializers import Instant
 from usage.models import DECIMAL_PLACES, DIGITS_BEFORE_POINT, LONGEST_SERVICE
+from usage.wire import Sent
 
-LARGEST_ID = 2**63 - 1
 AHEAD = timedelta(minutes=5)
 REQUIRED = ("customerId", "service", "unitsConsumed", "pricePerUnit")
 FIELDS = {*REQUIRED, "recordedAt", "idempotencyKey"}
-# What is remembered is not to fill the memory with white space.
-LONGEST_KNOWN = 2 * LONGEST_SERVICE
 # Text spells a number as JSON does.
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 WIDE = Context(prec=2 * LONGEST_NUMBER)
+IN_THE_FUTURE = fault("/recordedAt", "in-the-future", "More than 5 minutes ahead.")
 instants = Instant()
 
 
-class Usage(NamedTuple):
+class Usage(Struct, frozen=True, gc=False):
     """Decimals are canonical text: no exponent, no needless zero."""
 
     key: str
@@ -47,8 +48,9 @@ class Usage(NamedTuple):
         """16 bytes, equal for records that ask for the same, however it was spelt."""
         at = self.recorded_at.isoformat() if self.recorded_at else ""
         # The service comes last: it is the only one that may contain what divides them.
-        said = f"{self.customer_id}\n{self.units_consumed}\n{self.price_per_unit}\n{at}\n"
-        return hashlib.sha256(f"{said}{self.service}".encode()).digest()[:16]
+        amounts = f"{self.units_consumed}\n{self.price_per_unit}"
+        said = f"{self.customer_id}\n{amounts}\n{at}\n{self.service}"
+        return hashlib.sha256(said.encode()).digest()[:16]
 
 
 class Spoilt(NamedTuple):
@@ -60,6 +62,8 @@ class Spoilt(NamedTuple):
 
 def key_in(data: Any) -> str | None:
     """The key of a record that may be wrong in all else; None when it has none that is one."""
+    if isinstance(data, Usage):
+        return data.key
     record = data.record if isinstance(data, Spoilt) else data
     key = record.get("idempotencyKey") if isinstance(record, Mapping) else None
     return key if isinstance(key, str) and VISIBLE_ASCII.fullmatch(key) else None
@@ -67,37 +71,10 @@ def key_in(data: Any) -> str | None:
 
 def read_usage(data: Any, *, now: datetime, key: str | None = None) -> Usage:
     """`key` is the header's. Raises InvalidInput with every field that is wrong."""
-    try:
-        usage = read_swiftly(data, key) if type(data) is dict else None
-    except (Unfit, KeyError, TypeError):
-        usage = None
-    if usage is None or (usage.recorded_at is not None and usage.recorded_at > now + AHEAD):
-        return read_thoroughly(data, now, key)
-    return usage
-
-
-def read_swiftly(data: dict[str, Any], key: str | None) -> Usage | None:
-    """A record with nothing wrong; raises or returns None for any other."""
-    if not FIELDS.issuperset(data):
-        return None
-    service = data["service"]
-    if len(service) > LONGEST_KNOWN:
-        return None
-    own_key = read_key(data["idempotencyKey"]) if "idempotencyKey" in data else key
-    if own_key is None or (key is not None and own_key != key):
-        return None
-    return Usage(
-        own_key,
-        read_customer_id(data["customerId"]),
-        known_service(service),
-        known_units(data["unitsConsumed"]),
-        known_price(data["pricePerUnit"]),
-        read_instant(data["recordedAt"]) if "recordedAt" in data else None,
-    )
-
-
-def read_thoroughly(data: Any, now: datetime, key: str | None) -> Usage:
-    """Raises InvalidInput with every field that is wrong."""
+    if isinstance(data, Usage):
+        if data.recorded_at is not None and data.recorded_at > now + AHEAD:
+            raise InvalidInput(IN_THE_FUTURE)
+        return data
     if isinstance(data, Spoilt):
         raise InvalidInput(*data.faults)
     if not isinstance(data, Mapping):
@@ -120,7 +97,7 @@ def read_thoroughly(data: Any, now: datetime, key: str | None) -> Usage:
             faults.append(fault(f"/{name}", "required", "This field is required."))
     at = found.get("recordedAt")
     if at is not None and at > now + AHEAD:
-        faults.append(fault("/recordedAt", "in-the-future", "More than 5 minutes ahead."))
+        faults.append(IN_THE_FUTURE)
     if "idempotencyKey" in found or "idempotencyKey" not in data:
         try:
             key = one_key(key, found.get("idempotencyKey"))
@@ -162,7 +139,7 @@ def read_key(value: Any) -> str:
 def read_customer_id(value: Any) -> int:
     if type(value) is not int or value < 1:
         raise Unfit("invalid", "A positive integer.")
-    if value > LARGEST_ID:
+    if value > LARGEST_BIGINT:
         raise Unfit("too-large", "The number is too large.")
     return value
 
@@ -227,10 +204,29 @@ def read_month(text: str) -> date:
     return date(int(text[:4]), int(text[5:]), 1)
 
 
-# The same services, prices and numbers come again and again; `1` and `True` are not the same.
-known_service = lru_cache(4096, typed=True)(read_service)
-known_units = lru_cache(4096, typed=True)(read_units)
-known_price = lru_cache(4096, typed=True)(read_price)
+def read_sent(sent: Sent) -> Usage:
+    """A record of a batch. Raises Unfit."""
+    return Usage(
+        sent.idempotency_key,
+        sent.customer_id,
+        known_service(sent.service),
+        known_units(bytes(sent.units_consumed)),
+        known_price(bytes(sent.price_per_unit)),
+        None if sent.recorded_at is UNSET else read_instant(sent.recorded_at),
+    )
+
+
+def value_of(written: bytes) -> Any:
+    try:
+        return STRICT.decode(written.decode())
+    except (Unusable, ValueError, RecursionError):
+        raise Unfit("invalid", "Needs a closer look.") from None
+
+
+# The same services, prices and numbers come again and again.
+known_service = lru_cache(4096)(read_service)
+known_units = lru_cache(4096)(lambda written: read_units(value_of(written)))
+known_price = lru_cache(4096)(lambda written: read_price(value_of(written)))
 
 READERS = [
     ("idempotencyKey", read_key),

@@ -6,10 +6,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from common.identity import LARGEST_BIGINT
 from common.serializers import Instant, Integer, StrictSerializer, Text
 from usage.metering import as_money, as_units
 from usage.models import LONGEST_SERVICE, Bill, BillLine, month_text
-from usage.reading import LARGEST_ID
 
 KEY = r"^[\x21-\x7e]{1,200}$"
 DECIMAL = r"^(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
@@ -61,7 +61,7 @@ class Month(serializers.Field[Any, Any, Any, Any]):
 
 
 class NewUsage(StrictSerializer):
-    customerId = Integer(min_value=1, max_value=LARGEST_ID)
+    customerId = Integer(min_value=1, max_value=LARGEST_BIGINT)
     service = Text(max_length=LONGEST_SERVICE)
     unitsConsumed = Units()
     pricePerUnit = Price()

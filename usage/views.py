@@ -17,14 +17,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.idempotency import VISIBLE_ASCII, KeyReused, key_of
-from common.identity import HasScope, Service, ServiceKey
+from common.identity import LARGEST_BIGINT, HasScope, Service, ServiceKey
 from common.pagination import CursorPage
-from common.problems import InvalidInput, NotFound, TooLarge, fault
+from common.problems import Fault, InvalidInput, NotFound, TooLarge, fault
 from common.renderers import Answer
 from usage import batches, corrections, metering, receipts
+from usage.batches import Verdict
 from usage.models import Bill, Customer, UsageRecord
 from usage.parsers import UsageParser
-from usage.reading import LARGEST_ID, Usage, key_in, one_key, read_month, read_usage
+from usage.reading import Usage, key_in, one_key, read_month, read_usage
 from usage.serializers import (
     BillSerializer,
     Correction,
@@ -47,7 +48,7 @@ KEY = OpenApiParameter(
 
 RECORD = OpenApiParameter(
     "record_id",
-    {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
+    {"type": "integer", "minimum": 1, "maximum": LARGEST_BIGINT},
     OpenApiParameter.PATH,
 )
 
@@ -105,22 +106,23 @@ class UsageView(GenericAPIView[UsageRecord]):
             found = found.filter(idempotency_key=key)
         return self.get_paginated_response(own_records(self.paginate_queryset(found) or []))
 
-    def verdicts(self, request: Request) -> list[dict[str, Any]]:
+    def verdicts(self, request: Request) -> list[Verdict]:
         now = timezone.now()
         batch: list[Usage] = []
-        invalid: dict[int, dict[str, Any]] = {}
+        invalid: dict[int, Verdict] = {}
         for place, record in enumerate(records_of(request.data)):
             try:
                 batch.append(read_usage(record, now=now))
             except InvalidInput as refusal:
                 errors = refusal.extra["errors"]
-                key = key_in(record)
-                invalid[place] = {"idempotencyKey": key, "status": "invalid", "errors": errors}
+                invalid[place] = Verdict(key_in(record), "invalid", errors=errors)
         verdicts = batches.record_many(owner=owner_of(request), batch=batch, now=now)
-        results = [told(usage, *verdict) for usage, verdict in zip(batch, verdicts, strict=True)]
-        for place, result in invalid.items():
-            results.insert(place, result)
-        return results
+        for verdict in verdicts:
+            if verdict.id is None:
+                verdict.errors = REFUSALS[verdict.status]
+        for place, verdict in invalid.items():
+            verdicts.insert(place, verdict)
+        return verdicts
 
 
 def owner_of(request: Request) -> str:
@@ -163,7 +165,7 @@ class CorrectionView(APIView):
     )
     def post(self, request: Request, record_id: int) -> Answer:
         """Take one of the caller's own records back, once, with a new one of negative units."""
-        if record_id > LARGEST_ID:
+        if record_id > LARGEST_BIGINT:
             raise NotFound()
         said = NewCorrection.read(request.data)
         key = one_key(key_of(request), said.get("idempotencyKey"))
@@ -206,13 +208,7 @@ def answer(recorded: metering.Recorded, **more: Any) -> Answer:
     )
 
 
-def told(usage: Usage, status: str, id: int | None) -> dict[str, Any]:
-    if id is not None:
-        return {"idempotencyKey": usage.key, "status": status, "id": id}
-    return {"idempotencyKey": usage.key, "status": status, "errors": REFUSALS[status]}
-
-
-REFUSALS = {
+REFUSALS: dict[str, list[Fault]] = {
     status: [fault(pointer, problem.code, problem.title)]
     for status, pointer, problem in [
         ("conflict", "/idempotencyKey", KeyReused),
@@ -293,7 +289,7 @@ def customer_in(request: Request) -> int | None:
     if not re.fullmatch(r"0*[1-9][0-9]{0,999}", given, re.ASCII):
         raise InvalidInput(fault("/customerId", "invalid", "A positive integer."))
     customer_id = int(given)
-    if customer_id > LARGEST_ID or not Customer.objects.filter(pk=customer_id).exists():
+    if customer_id > LARGEST_BIGINT or not Customer.objects.filter(pk=customer_id).exists():
         raise metering.UnknownCustomer()
     return customer_id
 

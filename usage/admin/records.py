@@ -14,6 +14,7 @@ from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
 
 from common.back_office import DayRange, LookOnly, moment
+from common.identity import LARGEST_BIGINT
 from common.models import ApiKey
 from common.problems import Problem
 from common.spreadsheet import download
@@ -29,7 +30,6 @@ from usage.admin.pages import (
 from usage.export import lines_of_records
 from usage.forms import CorrectionForm
 from usage.models import Bill, UsageRecord, month_text
-from usage.reading import LARGEST_ID
 
 NOBODYS = "-"
 
@@ -168,7 +168,7 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     ) -> tuple[QuerySet[UsageRecord], bool]:
         if term := search_term.strip():
             found = Q(idempotency_key=term)
-            if term.isascii() and term.isdecimal() and int(term[:20]) <= LARGEST_ID:
+            if term.isascii() and term.isdecimal() and int(term[:20]) <= LARGEST_BIGINT:
                 found |= Q(customer=int(term[:20]))
             queryset = queryset.filter(found)
         return queryset, False
@@ -200,7 +200,7 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     def take_back(self, request: HttpRequest, id: int) -> HttpResponse:
         if not self.has_correct_permission(request):
             raise PermissionDenied
-        record = UsageRecord.objects.filter(pk=id).first() if id <= LARGEST_ID else None
+        record = UsageRecord.objects.filter(pk=id).first() if id <= LARGEST_BIGINT else None
         if record is None:
             raise Http404
         form = CorrectionForm(request.POST or None)
