@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -10,12 +9,12 @@ from operator import attrgetter
 from typing import Literal, NamedTuple
 
 import psycopg
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection
 from msgspec import Struct
 
 from common.problems import Fault
 from usage.metering import INSERT, PASSING, fetch, means, write
-from usage.models import first_of_month
+from usage.models import Customer, first_of_month
 from usage.reading import Usage
 
 MANY = f"""{INSERT}
@@ -43,11 +42,9 @@ COPY usage_record (id, customer_id, service, units_consumed, price_per_unit, rec
 """
 ESCAPES = str.maketrans({each: f"\\{each}" for each in "\\\t\n\r"})
 
-# Numbers go and come as one text: the driver takes half as long again for an array of a thousand.
+# Numbers come as one text: the driver takes half as long again for an array of a thousand.
 AHEAD = """
-SELECT (SELECT string_agg(id::text, ' ') FROM customer
-        WHERE id = ANY(string_to_array(%(customers)s::text, ' ')::bigint[])),
-       (SELECT string_agg(nextval('usage_record_id_seq')::text, ' ')
+SELECT (SELECT string_agg(nextval('usage_record_id_seq')::text, ' ')
         FROM generate_series(1, %(count)s::int)),
        ARRAY(SELECT first_month FROM usage_closing ORDER BY id),
        ARRAY(SELECT last_month FROM usage_closing ORDER BY id)
@@ -82,22 +79,15 @@ def record_many(*, owner: str, batch: Sequence[Usage], now: datetime) -> list[Ve
     """
     if not batch:
         return []
-    wanted = {usage.customer_id for usage in batch}
-    customers, ids, closings = look_ahead(wanted, len(batch))
+    ids = copy_all(owner, batch, now)
+    if ids is not None:
+        return [Verdict(usage.key, "created", ids[usage.key]) for usage in batch]
+    customers = known({usage.customer_id for usage in batch})
     first: dict[str, int] = {}
     for place, usage in enumerate(batch):
         if usage.customer_id in customers:
             first.setdefault(usage.key, place)
-    fresh = [batch[place] for place in first.values()]
-    try:
-        # Nearly always all keys are new.
-        written = dict(copy_many(owner, fresh, ids, closings, now))
-    except (IntegrityError, OperationalError) as error:
-        if not isinstance(error.__cause__, (psycopg.errors.UniqueViolation, *PASSING)):
-            raise
-        written = dict(insert_many(owner, fresh, now))
-    if len(written) == len(batch):
-        return [Verdict(usage.key, "created", written[usage.key]) for usage in batch]
+    written = dict(insert_many(owner, [batch[place] for place in first.values()], now))
     return judged(owner, batch, first, written)
 
 
@@ -136,29 +126,40 @@ def judged(
 Months = list[tuple[date, date]]
 
 
-def look_ahead(customers: set[int], count: int) -> tuple[set[int], list[int], Months]:
-    """Those customers that there are, ids for so many records, and the months that are closed."""
-    arguments = {"customers": " ".join(map(str, customers)), "count": count}
-    [(known, ids, first_months, last_months)] = fetch(AHEAD, arguments)
-    closings = list(zip(first_months, last_months, strict=True))
-    return set(map(int, (known or "").split())), list(map(int, ids.split())), closings
+def known(customers: set[int]) -> set[int]:
+    found = Customer.objects.filter(pk__in=customers)
+    return set(found.values_list("pk", flat=True))
 
 
-def copy_many(
-    owner: str, batch: Sequence[Usage], ids: list[int], closings: Months, now: datetime
-) -> Iterator[tuple[str, int]]:
-    """Write all of them, or raise with none written."""
+def copy_all(owner: str, batch: Sequence[Usage], now: datetime) -> dict[str, int] | None:
+    """Write all of them: their ids by key. None, with none written, when one cannot be.
+
+    Nearly always all keys are new and all customers known.
+    """
+    # In somebody's transaction an unknown customer would come out at its end only.
+    if connection.in_atomic_block or len({usage.key for usage in batch}) < len(batch):
+        return None
+    ids, closings = look_ahead(len(batch))
     # Whoever brings the same keys takes them in the same order.
     ordered = sorted(batch, key=attrgetter("key"))
-    savepoint = transaction.atomic() if connection.in_atomic_block else nullcontext()
-    with (
-        savepoint,
-        connection.cursor() as cursor,
-        connection.wrap_database_errors,
-        cursor.copy(COPY) as copy,
-    ):
-        copy.write("".join(lines_of(owner, ordered, ids, closings, now)))
-    return zip((usage.key for usage in ordered), ids, strict=False)
+    try:
+        with (
+            connection.cursor() as cursor,
+            connection.wrap_database_errors,
+            cursor.copy(COPY) as copy,
+        ):
+            copy.write("".join(lines_of(owner, ordered, ids, closings, now)))
+    except (IntegrityError, OperationalError) as error:
+        if isinstance(error.__cause__, (psycopg.errors.UniqueViolation, *PASSING)):
+            return None
+        raise
+    return dict(zip((usage.key for usage in ordered), ids, strict=True))
+
+
+def look_ahead(count: int) -> tuple[list[int], Months]:
+    """Ids for so many records, and the months that are closed."""
+    [(ids, first_months, last_months)] = fetch(AHEAD, {"count": count})
+    return list(map(int, ids.split())), list(zip(first_months, last_months, strict=True))
 
 
 def lines_of(
@@ -167,7 +168,7 @@ def lines_of(
     """As COPY wants them."""
     ending = f"{escaped(owner)}\t{now}\n"
     when: dict[datetime | None, str] = {}
-    for id, usage in zip(ids, batch, strict=False):
+    for id, usage in zip(ids, batch, strict=True):
         if (moment := when.get(usage.recorded_at)) is None:
             at = usage.recorded_at or now
             period = period_in(first_of_month(at), closings, now)
