@@ -12,13 +12,17 @@ from common.problems import NotFound
 SPAN = sql(SPANS)
 
 # One look into the index for each benefit, however many uses the person has: a subquery with a
-# limit stays one, where NOT EXISTS may become a join with everything the person ever used.
+# limit stays one, where NOT EXISTS may become a join with everything the person ever used. Asked
+# between two whole places in that index, no other can answer: asked for `benefit_id = …` the one by
+# benefit may, through all that anybody did in a hot benefit.
 IS_AVAILABLE = f"""
 coalesce((
     SELECT usage_timestamp FROM benefit_usage
-    WHERE person_id = %(person)s AND benefit_id = benefit.id
-      AND usage_timestamp <= %(at)s::timestamptz
-    ORDER BY usage_timestamp DESC LIMIT 1
+    WHERE (person_id, benefit_id, usage_timestamp)
+          > (%(person)s, benefit.id, timestamptz '-infinity')
+      AND (person_id, benefit_id, usage_timestamp)
+          <= (%(person)s, benefit.id, %(at)s::timestamptz)
+    ORDER BY person_id DESC, benefit_id DESC, usage_timestamp DESC LIMIT 1
 ) <= %(at)s::timestamptz - {SPAN}, true)
 """  # noqa: S608  # the only thing put in is a constant
 

@@ -64,3 +64,52 @@ def test_offers_read_no_other_persons_uses(hot):
             availability.available(person=each, venue=hot.venue_id, at=NOW)
 
     assert read_by_benefit(look) == 0
+
+
+COUNTED = {
+    "nothing": ("n", "n", 0),
+    "one use": ("1", "1", 1),
+    "one person's uses of one benefit": ("1", "1", 1000),
+    "one person's uses of many benefits": ("1", "n", 500),
+    "few uses of each benefit": ("n", "1 + n %% 500", 1000),
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("counted", COUNTED)
+def test_whatever_was_counted_last_a_hot_benefit_is_recorded_person_by_person(counted):
+    def tuples_read():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT sum(pg_stat_get_xact_tuples_returned(oid))::bigint FROM pg_class"
+                " WHERE relname LIKE 'benefit_usage%'"
+            )
+            return cursor.fetchone()[0]
+
+    many, (whose, of_what, uses) = 1000, COUNTED[counted]
+    execute("INSERT INTO venue (id, name) VALUES (1, 'Library')")
+    execute(
+        "INSERT INTO benefit (id, venue_id, title, recurrence)"
+        " SELECT n, 1, n, 'day' FROM generate_series(1, 500) n"
+    )
+    execute("INSERT INTO person (id, name) SELECT n, n FROM generate_series(1, 2000) n")
+    execute(
+        "INSERT INTO benefit_usage (person_id, benefit_id, usage_timestamp)"
+        f" SELECT {whose}, {of_what}, %s - n * interval '40 days'"
+        " FROM generate_series(1, %s::int) n",
+        NOW, uses,
+    )  # fmt: skip
+    execute("ANALYZE benefit_usage")
+    recording = (
+        "SELECT benefits_record_use(id, 500, %s) FROM person WHERE id BETWEEN %s::int AND %s::int"
+    )
+    # The plans of this session are made anew after that, and by whoever comes first.
+    for _ in range(2):
+        execute(recording, NOW, 1001, 1001)
+    before = tuples_read()
+    for _ in range(2):
+        execute(recording, NOW, 1002, 1001 + many)
+    for late in range(12):
+        availability.available(person=1 + late, venue=1, at=NOW)
+    # It takes 7 for each, and a look at the offers one for each; all with all would take hundreds.
+    assert tuples_read() - before < 20 * many
