@@ -42,7 +42,8 @@ CHOOSE_PERIOD = pgtrigger.Trigger(
     """,
 )
 
-# A correction takes back exactly what it names; how much of it is nobody's choice.
+# A correction takes back exactly what it names; how much of it is nobody's choice. It is looked up
+# by its id alone: by the customer as well, taking back many of one customer may read all for each.
 EXPECT_REVERSAL = pgtrigger.Trigger(
     name="expect_reversal",
     when=pgtrigger.Before,
@@ -50,8 +51,8 @@ EXPECT_REVERSAL = pgtrigger.Trigger(
     condition=pgtrigger.Condition('NEW."corrects_id" IS NOT NULL'),
     func="""
     IF NOT EXISTS (
-        SELECT FROM usage_record
-        WHERE id = NEW.corrects_id AND corrects_id IS NULL AND customer_id = NEW.customer_id
+        SELECT FROM (SELECT * FROM usage_record WHERE id = NEW.corrects_id OFFSET 0) taken_back
+        WHERE corrects_id IS NULL AND customer_id = NEW.customer_id
           AND service = NEW.service AND price_per_unit = NEW.price_per_unit
           AND units_consumed = -NEW.units_consumed
     ) THEN

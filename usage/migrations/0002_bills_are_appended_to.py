@@ -108,21 +108,31 @@ FROM (
 ) parts
 GROUP BY bill_id, service, price_per_unit;
 """
+ADD_TO_LINES = """ON CONFLICT (bill_id, service, price_per_unit) DO UPDATE
+        SET units_consumed = mine.units_consumed + EXCLUDED.units_consumed,
+            amount = mine.amount + EXCLUDED.amount,
+            records = mine.records + EXCLUDED.records"""
 # One folds at a time, and so nobody waits for another's rows; the lock is the gate's and one.
 FOLD = """
 CREATE FUNCTION {signature} LANGUAGE plpgsql
 -- Lets what it writes pass the triggers that keep everybody else out.
 SET usage.is_folding = on
-{setting}
+{settings}
 AS $$
 BEGIN
     bills = 0;
     IF NOT pg_try_advisory_xact_lock(1970495848) THEN
         RETURN;
     END IF;
-    {begin}
+    {fold};
+    GET DIAGNOSTICS bills = ROW_COUNT;
+END $$;
+"""
+# Planned anew each time, for many additions as for few.
+FOLD_ALL = FOLD.format(
+    signature="usage_fold(OUT bills bigint)", settings="", fold=f"""EXECUTE $fold$
     WITH taken AS (
-        DELETE FROM usage_addition {of_which} RETURNING *
+        DELETE FROM usage_addition RETURNING *
     ), part AS (
         SELECT bill.id AS bill_id, service, price_per_unit, sum(units_consumed) AS units_consumed,
                sum(taken.amount) AS amount, sum(records) AS records
@@ -132,32 +142,38 @@ BEGIN
         INSERT INTO usage_foldedline AS mine
             (bill_id, service, price_per_unit, units_consumed, amount, records)
         SELECT bill_id, service, price_per_unit, units_consumed, amount, records FROM part
-        ON CONFLICT (bill_id, service, price_per_unit) DO UPDATE
-        SET units_consumed = mine.units_consumed + EXCLUDED.units_consumed,
-            amount = mine.amount + EXCLUDED.amount,
-            records = mine.records + EXCLUDED.records
+        {ADD_TO_LINES}
     )
     UPDATE usage_foldedbill bill SET total = bill.total + added.amount
     FROM (SELECT bill_id, sum(amount) AS amount FROM part GROUP BY bill_id) added
-    WHERE id = bill_id{end};
-    GET DIAGNOSTICS bills = ROW_COUNT;
-END $$;
-"""
-# Planned anew each time, for many additions as for few.
-FOLD_ALL = FOLD.format(
-    signature="usage_fold(OUT bills bigint)", setting="", begin="EXECUTE $fold$", of_which="",
-    end="$fold$",
+    WHERE id = bill_id$fold$""",
 )  # fmt: skip
+# Its plan is kept, and so without a join: one made for hardly any bills read them all each time.
 FOLD_ONE = FOLD.format(
     signature="usage_fold_one(customer bigint, month date, OUT bills bigint)",
     # As in usage_added.
-    setting="SET enable_seqscan = off SET enable_bitmapscan = off",
-    begin="", of_which="WHERE customer_id = customer AND period = month", end="",
+    settings="SET enable_seqscan = off\nSET enable_bitmapscan = off",
+    fold=f"""WITH part AS (
+        DELETE FROM usage_addition WHERE customer_id = customer AND period = month RETURNING *
+    ), line AS (
+        INSERT INTO usage_foldedline AS mine
+            (bill_id, service, price_per_unit, units_consumed, amount, records)
+        SELECT (SELECT id FROM usage_foldedbill WHERE customer_id = customer AND period = month),
+               service, price_per_unit, sum(units_consumed), sum(amount), sum(records)
+        FROM part GROUP BY service, price_per_unit
+        {ADD_TO_LINES}
+    )
+    UPDATE usage_foldedbill SET total = total + (SELECT sum(amount) FROM part)
+    WHERE customer_id = customer AND period = month AND EXISTS (SELECT FROM part)""",
 )  # fmt: skip
 
-# The trigger's plan is kept as well, and each record of a batch asks for its bill.
-BY_INDEX = "ALTER FUNCTION pgtrigger_add_to_bills_9b940() SET enable_seqscan = off"
-UNDO = """
+# The triggers' plans are kept as well; each record of a batch asks for its bill, each correction
+# for what it takes back.
+BY_INDEX = "".join(
+    f"ALTER FUNCTION {trigger}() SET enable_seqscan = off;"
+    for trigger in ("pgtrigger_add_to_bills_9b940", "pgtrigger_expect_reversal_244e7")
+)
+UNDO = f"""
 DROP VIEW usage_bill, usage_billline;
 DROP FUNCTION
     usage_fold, usage_fold_one, usage_added, usage_lines_added, usage_has_two_prices;
@@ -166,10 +182,7 @@ INSERT INTO usage_foldedline AS mine
 SELECT id, service, price_per_unit, sum(units_consumed), sum(amount), sum(records)
 FROM usage_foldedbill JOIN usage_addition USING (customer_id, period)
 GROUP BY id, service, price_per_unit
-ON CONFLICT (bill_id, service, price_per_unit) DO UPDATE
-SET units_consumed = mine.units_consumed + EXCLUDED.units_consumed,
-    amount = mine.amount + EXCLUDED.amount,
-    records = mine.records + EXCLUDED.records;
+{ADD_TO_LINES};
 UPDATE usage_foldedbill bill SET total = bill.total + added.amount
 FROM (
     SELECT customer_id, period, sum(amount) AS amount FROM usage_addition
@@ -189,6 +202,7 @@ class Migration(migrations.Migration):
             pgtrigger.migrations.RemoveTrigger(model_name=model, name=name)
             for model, name in [
                 ("usagerecord", "add_to_bills"),
+                ("usagerecord", "expect_reversal"),
                 ("bill", "follows_records"),
                 ("bill", "never_emptied"),
                 ("billline", "follows_records"),
@@ -276,6 +290,10 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.AddTrigger(
             model_name='usagerecord',
             trigger=pgtrigger.compiler.Trigger(name='add_to_bills', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE wrong record;', func="\n    IF NOT EXISTS (SELECT FROM fresh) THEN\n        RETURN NULL;\n    END IF;\n    IF current_setting('transaction_isolation') <> 'read committed' THEN\n        RAISE EXCEPTION 'READ COMMITTED only: an older snapshot may miss a closing';\n    END IF;\n    PERFORM pg_advisory_xact_lock_shared(1970495847);\n    SELECT period, month INTO wrong\n    FROM (SELECT DISTINCT period, date_trunc('month', recorded_at AT TIME ZONE 'UTC')::date AS month FROM fresh) given\n    WHERE EXISTS (SELECT FROM usage_closing WHERE period BETWEEN first_month AND last_month) OR period < month OR period <> date_trunc('month', period)\n       OR (period > month AND NOT EXISTS (SELECT FROM usage_closing WHERE month BETWEEN first_month AND last_month))\n    LIMIT 1;\n    IF FOUND THEN\n        RAISE EXCEPTION 'Usage of % cannot go on the bill of %', wrong.month, wrong.period\n        USING ERRCODE = 'serialization_failure', HINT = 'The month may have been closed just now.';\n    END IF;\n    -- Nearly always all of these bills are there; their customers then are as well.\n    INSERT INTO usage_foldedbill (customer_id, period)\n    SELECT DISTINCT customer_id, period FROM fresh WHERE (\n        SELECT id FROM usage_foldedbill mine\n        WHERE mine.customer_id = fresh.customer_id AND mine.period = fresh.period\n    ) IS NULL\n    ORDER BY customer_id, period\n    ON CONFLICT (customer_id, period) DO NOTHING;\n    INSERT INTO usage_addition\n        (customer_id, period, service, price_per_unit, units_consumed, amount, records)\n    SELECT customer_id, period, service, price_per_unit,\n           sum(units_consumed), sum(amount), count(*)\n    FROM fresh GROUP BY customer_id, period, service, price_per_unit;\n    RETURN NULL;\n    ", hash='d57ebd18307d90ca177c5b838fa28587cbfbd316', level='STATEMENT', operation='INSERT', pgid='pgtrigger_add_to_bills_9b940', referencing='REFERENCING NEW TABLE AS fresh ', table='usage_record', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='usagerecord',
+            trigger=pgtrigger.compiler.Trigger(name='expect_reversal', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (NEW."corrects_id" IS NOT NULL)', func="\n    IF NOT EXISTS (\n        SELECT FROM (SELECT * FROM usage_record WHERE id = NEW.corrects_id OFFSET 0) taken_back\n        WHERE corrects_id IS NULL AND customer_id = NEW.customer_id\n          AND service = NEW.service AND price_per_unit = NEW.price_per_unit\n          AND units_consumed = -NEW.units_consumed\n    ) THEN\n        RAISE EXCEPTION 'A correction takes back exactly the record that it names'\n        USING ERRCODE = 'check_violation', CONSTRAINT = 'usage_record_reversal';\n    END IF;\n    RETURN NEW;\n    ", hash='2f1a14b1e12ebca68a8485f42518035cc58f40ff', operation='INSERT', pgid='pgtrigger_expect_reversal_244e7', table='usage_record', when='BEFORE')),
         ),
         migrations.RunSQL(BY_INDEX, migrations.RunSQL.noop),
         pgtrigger.migrations.AddTrigger(

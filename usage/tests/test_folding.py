@@ -180,3 +180,55 @@ def test_plans_made_for_few_bills_serve_many(two_customers):
         # A few times each of them, and not each of them for each.
         assert cursor.fetchone()[0] - before < 20 * 5000
         assert Bill.objects.get(customer=5000).total == 2
+
+
+RECORD = "INSERT INTO usage_record (customer_id, service, units_consumed, price_per_unit) SELECT "
+TAKE_BACK = """
+INSERT INTO usage_record
+    (customer_id, service, units_consumed, price_per_unit, recorded_at, corrects_id)
+SELECT customer_id, service, -units_consumed, price_per_unit, recorded_at, id FROM usage_record
+WHERE customer_id = ANY (%s)
+"""
+COUNTED = {
+    "nothing": (1000, 0),
+    "one record": (1000, 1),
+    "one customer's records": (1000, 1000),
+    "one record of each customer": ("1000 + n", 1000),
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("counted", COUNTED)
+def test_whatever_was_counted_last_the_plans_serve_many(counted, two_customers):
+    def do(statement, *values):
+        cursor.execute(statement, values or None)
+
+    def tuples_read():
+        do(
+            "SELECT sum(pg_stat_get_xact_tuples_returned(oid))::bigint FROM pg_class"
+            " WHERE relname ~ '^usage_(record|addition|folded|bill)'"
+        )
+        return cursor.fetchone()[0]
+
+    many, (whose, records) = 1000, COUNTED[counted]
+    record = f"{RECORD} {{}}, 's', 1, 1 FROM generate_series(1, %s::int) n"
+    fold = "SELECT usage_fold_one(id, date_trunc('month', now() AT TIME ZONE 'UTC')::date)"
+    with connection.cursor() as cursor:
+        do("INSERT INTO customer (id, name) SELECT n, n FROM generate_series(1000, 5000) n")
+        do(record.format(whose), records)
+        do("ANALYZE usage_record, usage_addition, usage_foldedbill, usage_foldedline")
+        # The plans of this session are made anew after that, for several before for any.
+        for _ in range(8):
+            do(record.format("2000 + n"), 1)
+        do(TAKE_BACK, [2001])
+        for _ in range(8):
+            do(f"{fold} FROM customer WHERE id = 2001")
+        before = tuples_read()
+        do(record.format("3000 + n"), many)
+        do(record.format("3000"), many)
+        do(TAKE_BACK, list(range(3000, 4001)))
+        do(f"{fold} FROM customer WHERE id BETWEEN 3000 AND 4000")
+        # It takes 13 for each of them; all with all would take hundreds.
+        assert tuples_read() - before < 40 * many
+    assert list(proof.discrepancies()) == []
+    assert not Bill.objects.filter(customer__gt=2000).exclude(total=0).exists()
