@@ -89,19 +89,22 @@ ADD_TO_BILLS = pgtrigger.Trigger(
         RAISE EXCEPTION 'Usage of % cannot go on the bill of %', wrong.month, wrong.period
         USING ERRCODE = 'serialization_failure', HINT = 'The month may have been closed just now.';
     END IF;
+    WITH added AS (
+        INSERT INTO usage_addition
+            (customer_id, period, service, price_per_unit, units_consumed, amount, records)
+        SELECT customer_id, period, service, price_per_unit,
+               sum(units_consumed), sum(amount), count(*)
+        FROM fresh GROUP BY customer_id, period, service, price_per_unit
+        RETURNING customer_id, period
+    )
     -- Nearly always all of these bills are there; their customers then are as well.
     INSERT INTO usage_foldedbill (customer_id, period)
-    SELECT DISTINCT customer_id, period FROM fresh WHERE (
+    SELECT DISTINCT customer_id, period FROM added WHERE (
         SELECT id FROM usage_foldedbill mine
-        WHERE mine.customer_id = fresh.customer_id AND mine.period = fresh.period
+        WHERE mine.customer_id = added.customer_id AND mine.period = added.period
     ) IS NULL
     ORDER BY customer_id, period
     ON CONFLICT (customer_id, period) DO NOTHING;
-    INSERT INTO usage_addition
-        (customer_id, period, service, price_per_unit, units_consumed, amount, records)
-    SELECT customer_id, period, service, price_per_unit,
-           sum(units_consumed), sum(amount), count(*)
-    FROM fresh GROUP BY customer_id, period, service, price_per_unit;
     RETURN NULL;
     """,  # noqa: S608
 )
