@@ -24,6 +24,12 @@ SELECT shard FROM generate_series(0, {SHARDS - 1}) AS shard
 WHERE EXISTS (SELECT FROM incentives_waiting waiting WHERE waiting.shard = shard.shard)
 """  # noqa: S608  # the only thing put in is a constant
 
+# A worker keeps its plans, also those that it made when hardly anything had happened yet: what is
+# looked up then is looked up in an index.
+LOCK = """
+SELECT pg_try_advisory_xact_lock(%s, %s), set_config('enable_seqscan', 'off', true)
+"""
+
 TAKE = """
 WITH taken AS (
     DELETE FROM incentives_waiting WHERE id = ANY (ARRAY(
@@ -33,7 +39,9 @@ WITH taken AS (
 )
 SELECT taken.user_id, event.occurred_at, event.id, event.type, event.timezone, event.data,
        event.retracted_at IS NOT NULL
-FROM taken LEFT JOIN incentives_event event ON event.id = taken.event_id
+FROM taken LEFT JOIN LATERAL (
+    SELECT * FROM incentives_event WHERE id = taken.event_id OFFSET 0
+) event ON true
 """
 
 
@@ -75,8 +83,8 @@ def evaluate(*, shard: int, now: datetime, at_once: int = AT_ONCE) -> int:
     twice, and nothing is lost with a worker that dies.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [LOCKS, shard])
-        if cursor.fetchone() != (True,):
+        cursor.execute(LOCK, [LOCKS, shard])
+        if not cursor.fetchone()[0]:
             return 0
         # A statement of its own: it must see what the lock's last holder committed.
         cursor.execute(TAKE, [shard, at_once])

@@ -119,12 +119,13 @@ SELECT user_id, occurred_at, id, type, timezone, data FROM incentives_event even
 WHERE user_id = ANY (%(users)s) AND type = ANY (%(types)s) AND retracted_at IS NULL
 """
 
-# What came in meanwhile still waits, and is counted when its turn comes: not twice.
-EVALUATED = """
-AND NOT EXISTS (
-    SELECT FROM incentives_waiting waiting
-    WHERE waiting.user_id = event.user_id AND waiting.event_id = event.id
-)
+# What came in meanwhile still waits, and is counted when its turn comes: not twice. It is read in
+# one statement with the log, and told apart by us: a join that was planned while nobody waited
+# looks for each event among all that wait for its user.
+WAITING = """
+UNION ALL
+SELECT user_id, NULL, event_id, NULL, NULL, NULL FROM incentives_waiting
+WHERE user_id = ANY (%(users)s) AND event_id IS NOT NULL
 """
 
 
@@ -136,10 +137,13 @@ def happenings(
     if users and types:
         with connection.cursor() as cursor:
             cursor.execute(
-                READ + EVALUATED if are_waiting_left_out else READ,
+                READ + WAITING if are_waiting_left_out else READ,
                 {"users": list(users), "types": list(types)},
             )
-            for user_id, at, event, kind, zone, data in cursor:
+            rows = cursor.fetchall()
+        waiting = {event for _, at, event, *_ in rows if at is None}
+        for user_id, at, event, kind, zone, data in rows:
+            if event not in waiting:
                 found[user_id].append(Happening(at, kind, zone, event, read_data(data)))
     return found
 

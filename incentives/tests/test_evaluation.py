@@ -501,3 +501,40 @@ def test_a_thousand_shuffled_days_are_one_streak():
     logged(CHARLIE, numbers)
     work()
     assert len(awards(CHARLIE)) == 1
+
+
+@pytest.mark.parametrize("counted", [[], [1]])
+def test_plans_made_for_hardly_any_events_serve_many(counted):
+    def tuples_read():
+        cursor.execute(
+            "SELECT sum(pg_stat_get_xact_tuples_returned(oid))::bigint FROM pg_class"
+            " WHERE relname ~ '^incentives_(event|waiting)'"
+        )
+        return cursor.fetchone()[0]
+
+    many = 1000
+    offer()
+    member(ALICE)
+    logged(ALICE, counted)
+    work()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE incentives_event, incentives_waiting")
+        # The plans of this session are made anew after that, and for several before for any.
+        for day in range(1, 9):
+            retracted(*logged(ALICE, [day]))
+            work()
+        before = tuples_read()
+        # Alice has to be counted anew, of the others each has one.
+        for whose in (f"'{ALICE}'", "n::text"):
+            cursor.execute(
+                "INSERT INTO incentives_event (owner, event_id, user_id, type, occurred_at)"
+                f" SELECT {whose}, n, {whose}, 'health_data_logged',"
+                " '2026-06-01T16:00Z'::timestamptz - n * interval '1 minute'"
+                " FROM generate_series(1, %s::int) n",
+                [many],
+            )
+            retracted(*logged(ALICE, [9]))
+            work()
+        # It takes 22 for each; all with all would take hundreds.
+        assert tuples_read() - before < 100 * many
+    assert picture(ALICE) == recounted(ALICE)
