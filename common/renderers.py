@@ -17,7 +17,8 @@ def simpler(value: Any) -> Any:
     return str.__str__(value) if isinstance(value, str) else DRF.default(value)
 
 
-# Takes what DRF's encoder takes, in a fifth of its time.
+# What DRF's encoder takes, in a fifth of its time; but a Decimal stays exact, as text, and what is
+# not a number is null.
 written = Encoder(enc_hook=simpler).encode
 
 
