@@ -12,6 +12,7 @@ from decimal import Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from django.db import connection
 from msgspec import UNSET, Struct
 from rest_framework.exceptions import ValidationError
 
@@ -147,10 +148,19 @@ def read_customer_id(value: Any) -> int:
 def read_service(value: Any) -> str:
     if type(value) is not str:
         raise Unfit("invalid", "Must be text.")
-    service = unicodedata.normalize("NFC", value.strip())
+    service = composed(value.strip())
     if not 0 < len(service) <= LONGEST_SERVICE:
         raise Unfit("length", f"1 to {LONGEST_SERVICE} characters, white space around it aside.")
     return service
+
+
+def composed(text: str) -> str:
+    """In NFC as the database has it, which knows characters that are newer than this Python."""
+    if text.isascii() or all(unicodedata.category(each) != "Cn" for each in text):
+        return unicodedata.normalize("NFC", text)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT normalize(%s::text, NFC)", [text])
+        return str(cursor.fetchone()[0])
 
 
 def read_units(value: Any) -> str:

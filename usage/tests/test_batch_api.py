@@ -210,6 +210,17 @@ def test_text_arrives_as_it_was_sent(send, bills):
     assert {line["service"] for line in bills(ALICE)[0]["lines"]} == set(names)
 
 
+# Two that compose, of a script that Unicode had in 2024; U+FFFF is no character and stays.
+@pytest.mark.parametrize("text", ["\U0001611e\U0001611e", "\uffff", "a\U0001611e\U0001611e\u0301"])
+def test_characters_newer_than_this_python_are_what_the_database_takes_them_for(
+    send, record, bills, text
+):
+    assert statuses(send(keyed("k1", service=text), keyed("k2"))) == ["created", "created"]
+    assert record("k1", service=text).status_code == 200
+    [stored] = UsageRecord.objects.filter(idempotency_key="k1").values_list("service", flat=True)
+    assert record("k3", service=stored).json()["service"] == stored
+
+
 def test_a_batch_and_its_records_singly_are_the_same(send, record):
     send(keyed("k1", recordedAt="2026-05-31T23:30:00-01:00", unitsConsumed="1.50"))
     single = record("k1", recordedAt="2026-06-01T00:30:00Z", unitsConsumed=1.5)
