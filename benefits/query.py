@@ -65,7 +65,11 @@ def parameters(query: str) -> dict[str, list[str]]:
     """What `request.GET` has, in a fifth of its time."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     try:
-        pairs = parse_qsl(query, True, max_num_fields=settings.DATA_UPLOAD_MAX_NUMBER_FIELDS)
+        pairs = parse_qsl(
+            query,
+            keep_blank_values=True,
+            max_num_fields=settings.DATA_UPLOAD_MAX_NUMBER_FIELDS,
+        )
     except ValueError as error:
         raise TooManyFieldsSent("Too many parameters.") from error
     for name, value in pairs:

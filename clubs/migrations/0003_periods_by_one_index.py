@@ -4,7 +4,11 @@ Where the counts said that all history was of one subscription, the index of mon
 as the one of subscriptions, for the order it brings. That plan then read the whole history for each.
 """
 
+from importlib import import_module
+
 from django.db import migrations
+
+before = import_module("clubs.migrations.0002_incremental_periods")
 
 REFRESH = """
 CREATE OR REPLACE FUNCTION clubs_refresh_periods(ids varchar[]) RETURNS void LANGUAGE plpgsql
@@ -71,12 +75,6 @@ END $$;
 """
 
 
-def refresh_before(apps, schema_editor):
-    from importlib import import_module
-
-    schema_editor.execute(import_module("clubs.migrations.0002_incremental_periods").REFRESH)
-
-
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -84,6 +82,5 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunSQL(REFRESH, migrations.RunSQL.noop),
-        migrations.RunPython(migrations.RunPython.noop, refresh_before),
+        migrations.RunSQL(REFRESH, before.REFRESH),
     ]
