@@ -20,7 +20,7 @@ CHARLIE = "9223372036854775807"
 
 TABLES_WITHOUT_MODELS = (
     "procrastinate_jobs, procrastinate_events, procrastinate_periodic_defers,"
-    " procrastinate_workers, benefits_change, usage_addition"
+    " procrastinate_workers, benefits_change"
 )
 
 GUARDED_AGAINST_TRUNCATE = """

@@ -25,12 +25,11 @@ HALTS = f"""
 {HALT}
 {halt_at("usage_foldedbill")}
 {halt_at("usage_record")}
-{halt_at("usage_addition")}
 CREATE CONSTRAINT TRIGGER halt_commit AFTER INSERT ON usage_record
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION halt('commit');
 """
 # A bill is made with its first record.
-POINTS = ["usage_foldedbill", "usage_record", "usage_addition", "commit", "commit"]
+POINTS = ["usage_foldedbill", "usage_record", "commit", "commit"]
 
 
 def test_a_record_whose_server_was_killed_is_billed_once(tmp_path):

@@ -1,6 +1,7 @@
 """Many records at once: a verdict for each, whatever is wrong with the others."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +14,8 @@ from django.db import IntegrityError, OperationalError, connection
 from msgspec import Struct
 
 from common.problems import Fault
-from usage.metering import INSERT, PASSING, fetch, means, write
+from usage.folding import fold_customers
+from usage.metering import INSERT, PASSING, PLENTY, fetch, means, write
 from usage.models import Customer, first_of_month
 from usage.reading import Usage
 
@@ -81,6 +83,7 @@ def record_many(*, owner: str, batch: Sequence[Usage], now: datetime) -> list[Ve
         return []
     ids = copy_all(owner, batch, now)
     if ids is not None:
+        fold_plenty(batch)
         return [Verdict(usage.key, "created", ids[usage.key]) for usage in batch]
     customers = known({usage.customer_id for usage in batch})
     first: dict[str, int] = {}
@@ -88,7 +91,17 @@ def record_many(*, owner: str, batch: Sequence[Usage], now: datetime) -> list[Ve
         if usage.customer_id in customers:
             first.setdefault(usage.key, place)
     written = dict(insert_many(owner, [batch[place] for place in first.values()], now))
+    fold_plenty(batch)
     return judged(owner, batch, first, written)
+
+
+def fold_plenty(batch: Sequence[Usage]) -> None:
+    """Bills with so many records in one batch are folded now, before somebody reads them all."""
+    records = Counter(usage.customer_id for usage in batch)
+    customers = [customer for customer, count in records.items() if count > PLENTY]
+    # Not in somebody else's transaction, which would keep others from folding till its end.
+    if customers and not connection.in_atomic_block:
+        fold_customers(customers)
 
 
 def judged(

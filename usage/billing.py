@@ -2,11 +2,16 @@
 
 Writers hold the gate shared until they commit, closing a month takes it alone: whoever is let in
 afterwards sees the month closed, and what was let in before is on its bill.
+
+Each transaction that writes takes a turn, the next number of a sequence, and holds the lock of that
+number until it ends. So it can be seen up to which turn all have ended, and which of these have not.
 """
 
 import pgtrigger
 
 GATE = 1_970_495_847  # the advisory lock, "usag"
+TURNS = GATE << 32  # and those of turns: this and the turn
+MY_TURN = "usage.turn"
 
 
 def month_of(moment: str) -> str:
@@ -30,13 +35,31 @@ def period_of(moment: str, now: str) -> str:
     ELSE {month_of(moment)} END"""  # noqa: S608
 
 
+# Once for a transaction. The gate comes before the number: whoever sees the one held without the
+# lock of a turn knows that a number is being drawn.
+TAKE_TURN = pgtrigger.Trigger(
+    name="take_turn",
+    when=pgtrigger.Before,
+    operation=pgtrigger.Insert,
+    level=pgtrigger.Statement,
+    declare=[("turn", "bigint")],
+    func=f"""
+    IF coalesce(current_setting('{MY_TURN}', true), '') = '' THEN
+        PERFORM pg_advisory_xact_lock_shared({GATE});
+        turn = nextval('usage_turn');
+        PERFORM pg_advisory_xact_lock_shared({TURNS} + turn);
+        PERFORM set_config('{MY_TURN}', turn::text, true);
+    END IF;
+    RETURN NULL;
+    """,
+)
+
 CHOOSE_PERIOD = pgtrigger.Trigger(
     name="choose_period",
     when=pgtrigger.Before,
     operation=pgtrigger.Insert,
     condition=pgtrigger.Condition('NEW."period" IS NULL'),
     func=f"""
-    PERFORM pg_advisory_xact_lock_shared({GATE});
     NEW.period = {period_of("NEW.recorded_at", "now()")};
     RETURN NEW;
     """,
@@ -64,14 +87,14 @@ EXPECT_REVERSAL = pgtrigger.Trigger(
 )
 
 # Once for each statement, whether it brings one row or a million. Nobody waits for another's bill,
-# unless both make the same one, and that in one order: what is added stands beside it until folded.
-ADD_TO_BILLS = pgtrigger.Trigger(
-    name="add_to_bills",
+# unless both make the same one, and that in one order: what is on it stands in the records.
+OPEN_BILLS = pgtrigger.Trigger(
+    name="open_bills",
     when=pgtrigger.After,
     operation=pgtrigger.Insert,
     level=pgtrigger.Statement,
     referencing=pgtrigger.Referencing(new="fresh"),  # type: ignore[no-untyped-call]
-    declare=[("wrong", "record")],
+    declare=[("wrong", "record"), ("my_turn", "bigint")],
     func=f"""
     IF NOT EXISTS (SELECT FROM fresh) THEN
         RETURN NULL;
@@ -79,29 +102,25 @@ ADD_TO_BILLS = pgtrigger.Trigger(
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'READ COMMITTED only: an older snapshot may miss a closing';
     END IF;
-    PERFORM pg_advisory_xact_lock_shared({GATE});
-    SELECT period, month INTO wrong
-    FROM (SELECT DISTINCT period, {month_of("recorded_at")} AS month FROM fresh) given
+    my_turn = current_setting('{MY_TURN}');
+    SELECT period, month, turn INTO wrong
+    FROM (SELECT DISTINCT period, {month_of("recorded_at")} AS month, turn FROM fresh) given
     WHERE {is_closed("period")} OR period < month OR period <> date_trunc('month', period)
-       OR (period > month AND NOT {is_closed("month")})
+       OR (period > month AND NOT {is_closed("month")}) OR turn <> my_turn
     LIMIT 1;
-    IF FOUND THEN
+    IF FOUND AND wrong.turn <> my_turn THEN
+        RAISE EXCEPTION 'A record comes with the turn of its transaction, and with no other'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'usage_record_turn';
+    ELSIF FOUND THEN
         RAISE EXCEPTION 'Usage of % cannot go on the bill of %', wrong.month, wrong.period
         USING ERRCODE = 'serialization_failure', HINT = 'The month may have been closed just now.';
     END IF;
-    WITH added AS (
-        INSERT INTO usage_addition
-            (customer_id, period, service, price_per_unit, units_consumed, amount, records)
-        SELECT customer_id, period, service, price_per_unit,
-               sum(units_consumed), sum(amount), count(*)
-        FROM fresh GROUP BY customer_id, period, service, price_per_unit
-        RETURNING customer_id, period
-    )
     -- Nearly always all of these bills are there; their customers then are as well.
     INSERT INTO usage_foldedbill (customer_id, period)
-    SELECT DISTINCT customer_id, period FROM added WHERE (
+    SELECT customer_id, period FROM (SELECT DISTINCT customer_id, period FROM fresh) used
+    WHERE (
         SELECT id FROM usage_foldedbill mine
-        WHERE mine.customer_id = added.customer_id AND mine.period = added.period
+        WHERE mine.customer_id = used.customer_id AND mine.period = used.period
     ) IS NULL
     ORDER BY customer_id, period
     ON CONFLICT (customer_id, period) DO NOTHING;

@@ -1,22 +1,34 @@
-"""What was added to bills since is folded into them: each minute, and where much has gathered.
+"""Records are folded into their bills: each minute, and where many have gathered.
 
 What is read is right without it; it only keeps short what a read has to add up.
 """
 
-from datetime import date
+from collections.abc import Iterable
 
 from django.db import connection
 
 
 def fold() -> int:
     """All bills, unless somebody is folding already; how many there were to fold."""
+    return folded("SELECT usage_fold()")
+
+
+def fold_bill(bill_id: int) -> None:
+    """One bill, unless somebody is folding already."""
+    folded("SELECT usage_fold_bills(ARRAY[%s::bigint])", bill_id)
+
+
+def fold_customers(customer_ids: Iterable[int]) -> None:
+    """All bills of these customers, unless somebody is folding already."""
+    folded(
+        "SELECT usage_fold_bills(ARRAY("
+        "SELECT id FROM usage_foldedbill WHERE customer_id = ANY(%s::bigint[])))",
+        list(customer_ids),
+    )
+
+
+def folded(statement: str, *arguments: object) -> int:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT usage_fold()")
+        cursor.execute(statement, arguments)
         [bills] = cursor.fetchone()
         return int(bills)
-
-
-def fold_one(customer_id: int, period: date) -> None:
-    """One bill, unless somebody is folding already."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT usage_fold_one(%s, %s)", [customer_id, period])

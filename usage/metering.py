@@ -12,13 +12,13 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from common.idempotency import KeyReused
 from common.problems import Problem
 from usage.billing import period_of
-from usage.folding import fold_one
+from usage.folding import fold_bill
 from usage.models import Bill, UsageRecord, first_of_month, month_text
 from usage.reading import Usage
 
 Arguments = dict[str, Any]
 ATTEMPTS = 3
-PLENTY = 50  # additions to a bill; more would cost the look-ups more than folding them
+PLENTY = 50  # records of a bill; more would cost the look-ups more than folding them
 PASSING = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.DeadlockDetected,
@@ -99,12 +99,12 @@ ON CONFLICT (owner, idempotency_key) DO NOTHING
 
 # A statement of its own sees what the one before waited for.
 LOOK_UP = """
-SELECT record.fingerprint, added.additions, record.id, customer_id, record.service,
+SELECT record.fingerprint, added.records, record.id, customer_id, record.service,
        record.units_consumed, record.price_per_unit, record.amount, record.recorded_at, period,
        bill.id, bill.total + added.amount, bill.currency
 FROM usage_record record
 JOIN usage_foldedbill bill USING (customer_id, period)
-CROSS JOIN LATERAL usage_added(customer_id, period) added
+CROSS JOIN LATERAL usage_added(customer_id, period, bill.folded_to, bill.under_way) added
 WHERE record.owner = %(owner)s::varchar AND record.idempotency_key = %(key)s::varchar
 """
 
@@ -175,11 +175,11 @@ def fetch(statement: str, arguments: Arguments) -> list[Any]:
 
 def look_up(owner: str, key: str, *, is_replay: bool) -> tuple[bytes | None, Recorded] | None:
     """The record of this key, after its fingerprint."""
-    for fingerprint, additions, *columns in fetch(LOOK_UP, {"owner": owner, "key": key}):
+    for fingerprint, unfolded, *columns in fetch(LOOK_UP, {"owner": owner, "key": key}):
         recorded = Recorded(*[*columns, is_replay])
         # Not in somebody else's transaction, which would keep others from folding till its end.
-        if additions > PLENTY and not connection.in_atomic_block:
-            fold_one(recorded.customer_id, recorded.period)
+        if unfolded > PLENTY and not connection.in_atomic_block:
+            fold_bill(recorded.bill_id)
         return fingerprint, recorded
     return None
 

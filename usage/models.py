@@ -4,9 +4,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import Exists, F, Func, OuterRef, Q
+from django.db.models import Exists, F, Func, OuterRef, Q, Value
 from django.db.models.functions import Cast, Now, Round
 
 from usage import billing
@@ -80,14 +82,13 @@ class BillQuerySet(models.QuerySet["Bill"]):
     def with_warnings(self) -> "BillQuerySet":
         """Each with `has_two_prices`: one service on it at several prices."""
         found = models.BooleanField()
-        prices = Func(
-            "pk", "customer", "period", function="usage_has_two_prices", output_field=found
+        return self.annotate(
+            has_two_prices=Func("pk", function="usage_has_two_prices", output_field=found)
         )
-        return self.annotate(has_two_prices=prices)
 
 
 class Bill(models.Model):
-    """A customer's month as it is now: what was folded into it, and what was added since.
+    """A customer's month as it is now: what was folded into it, and its records since.
 
     A view. The records are the truth, all this a cache of them, kept right by the database.
     """
@@ -130,12 +131,17 @@ class BillLine(models.Model):
 
 
 class FoldedBill(models.Model):
-    """A bill without what was added since it was folded last. It is there from its first record."""
+    """A bill without its records since it was folded last. It is there from its first record.
+
+    Folded are those of all turns up to `folded_to`, but for those that were `under_way` then.
+    """
 
     customer = models.ForeignKey(Customer, models.PROTECT, db_index=False, related_name="+")
     period = models.DateField()
     total = ExactDecimal(max_digits=40, decimal_places=2 * DECIMAL_PLACES, db_default=0)
     currency = models.CharField(max_length=3, db_default="USD")
+    folded_to = models.BigIntegerField(db_default=0)
+    under_way = ArrayField(models.BigIntegerField(), db_default=[])
 
     class Meta:
         constraints = [
@@ -220,6 +226,13 @@ class UsageRecord(models.Model):
     )
     reason = models.CharField(max_length=500, db_default="", blank=True)
     created_at = models.DateTimeField(db_default=Now())
+    # Of the transaction that it came with; 0 is before all of them.
+    turn = models.BigIntegerField(
+        db_default=Cast(
+            Func(Value(billing.MY_TURN), function="current_setting"), models.BigIntegerField()
+        ),
+        editable=False,
+    )
 
     objects = UsageRecordManager()
 
@@ -257,12 +270,16 @@ class UsageRecord(models.Model):
             # That the service is trimmed NFC text, the migration adds: Django has no words for it.
             models.CheckConstraint(condition=~Q(idempotency_key=""), name="usage_record_has_key"),
         ]
-        indexes = [models.Index(fields=["customer", "period"], name="usage_record_of_bill")]
+        indexes = [
+            models.Index(fields=["customer", "period", "turn"], name="usage_record_of_bill"),
+            BrinIndex(fields=["turn"], name="usage_record_by_turn", autosummarize=True),
+        ]
         permissions = [("correct_usagerecord", "Can take a record back")]
         triggers = [
+            billing.TAKE_TURN,
             billing.CHOOSE_PERIOD,
             billing.EXPECT_REVERSAL,
-            billing.ADD_TO_BILLS,
+            billing.OPEN_BILLS,
             billing.STAY_AS_IT_IS,
             pgtrigger.Protect(name="stay", operation=pgtrigger.Delete),
             billing.never_emptied(),

@@ -19,8 +19,9 @@ SELECT bill_id, service, price_per_unit, sum(units_consumed) AS units, sum(amoun
 FROM (
     SELECT bill_id, service, price_per_unit, units_consumed, amount, records FROM usage_foldedline
   UNION ALL
-    SELECT id, service, price_per_unit, units_consumed, amount, records
-    FROM usage_foldedbill JOIN usage_addition USING (customer_id, period)
+    SELECT bill.id, service, price_per_unit, units_consumed, amount, 1
+    FROM usage_foldedbill bill JOIN usage_record USING (customer_id, period)
+    WHERE turn > folded_to OR turn = ANY(under_way)
 ) parts
 GROUP BY bill_id, service, price_per_unit
 """

@@ -162,14 +162,14 @@ def test_a_customer_with_a_bill_is_never_deleted():
                 "usage_billline",
                 "usage_foldedbill",
                 "usage_foldedline",
-                "usage_addition",
             ]
             for verb, rest in [("DELETE FROM", ""), ("TRUNCATE", " CASCADE")]
         ),
         partial(run, "UPDATE usage_foldedbill SET total = 0"),
         partial(run, "UPDATE usage_foldedline SET amount = 0"),
-        partial(run, "UPDATE usage_addition SET amount = 0"),
-        partial(run, "INSERT INTO usage_addition SELECT * FROM usage_addition"),
+        partial(run, "UPDATE usage_foldedbill SET folded_to = 0"),
+        partial(run, "UPDATE usage_record SET turn = turn + 1"),
+        partial(insert, turn=1),
         partial(run, "UPDATE usage_record SET units_consumed = 2"),
         *(
             partial(run, f"UPDATE usage_record SET {change}")
@@ -247,7 +247,7 @@ def test_when_the_bill_cannot_be_written_the_record_is_not_either():
     run(
         "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
         " $$BEGIN RAISE EXCEPTION 'no'; END$$;"
-        "CREATE TRIGGER fail BEFORE INSERT ON usage_addition FOR EACH ROW EXECUTE FUNCTION fail()"
+        "CREATE TRIGGER fail BEFORE INSERT ON usage_foldedbill FOR EACH ROW EXECUTE FUNCTION fail()"
     )
     usage = Usage("k", ALICE, "s", "1", "1", None)
     now = timezone.now()
@@ -259,7 +259,7 @@ def test_when_the_bill_cannot_be_written_the_record_is_not_either():
             record()
     assert not UsageRecord.objects.exists()
     assert not Bill.objects.exists()
-    run("DROP TRIGGER fail ON usage_addition")
+    run("DROP TRIGGER fail ON usage_foldedbill")
     assert not metering.record_usage(owner="t", usage=usage, now=now).is_replay
 
 

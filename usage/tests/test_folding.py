@@ -1,4 +1,4 @@
-"""Additions become part of their bills, and nobody who reads can tell when."""
+"""Records become part of their bills, and nobody who reads can tell when."""
 
 from decimal import Decimal
 from functools import partial
@@ -23,9 +23,12 @@ def use(key, **details):
     return metering.record_usage(owner="t", usage=usage(key, **details), now=timezone.now())
 
 
-def additions():
+def unfolded():
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM usage_addition")
+        cursor.execute(
+            "SELECT count(*) FROM usage_record JOIN usage_foldedbill USING (customer_id, period)"
+            " WHERE turn > folded_to OR turn = ANY (under_way)"
+        )
         return cursor.fetchone()[0]
 
 
@@ -45,12 +48,12 @@ def test_folding_changes_nothing_that_is_read(two_customers):
         [{}, {}, {"service": "r"}, {"price": "0.2"}, {"customer": BOB}, {"price": "0.1"}]
     ):
         use(str(key), **details)
-    assert (additions(), FoldedLine.objects.count()) == (6, 0)
+    assert (unfolded(), FoldedLine.objects.count()) == (6, 0)
     before = what_is_owed()
     assert [line["records"] for line in before[1] if line["service"] == "s"].count(3) == 1
     assert folding.fold() == 2
     assert what_is_owed() == before
-    assert (additions(), FoldedLine.objects.count()) == (0, 4)
+    assert (unfolded(), FoldedLine.objects.count()) == (0, 4)
     assert folding.fold() == 0
     use("again")
     total = Bill.objects.get(customer=ALICE).total
@@ -60,11 +63,11 @@ def test_folding_changes_nothing_that_is_read(two_customers):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_bill_with_plenty_of_additions_is_folded_by_whoever_looks(two_customers):
+def test_a_bill_with_plenty_of_records_is_folded_by_whoever_looks(two_customers):
     use("bob", customer=BOB)
     for key in range(metering.PLENTY + 1):
         use(str(key))
-    assert additions() == 1
+    assert unfolded() == 1
     assert FoldedBill.objects.get(customer=ALICE).total == Bill.objects.get(customer=ALICE).total
     assert list(proof.discrepancies()) == []
 
@@ -97,7 +100,7 @@ def test_a_transaction_that_is_not_ours_does_not_fold(two_customers):
     with transaction.atomic():
         for key in range(metering.PLENTY + 5):
             use(str(key))
-        assert additions() == metering.PLENTY + 5
+        assert unfolded() == metering.PLENTY + 5
 
 
 @pytest.mark.django_db(transaction=True)
@@ -125,7 +128,7 @@ def test_totals_are_right_while_writers_readers_and_folders_meet(two_customers):
 
 
 @pytest.mark.django_db
-def test_a_bill_asks_for_no_additions_but_its_own(two_customers):
+def test_a_bill_asks_for_no_records_but_its_own(two_customers):
     """A plan made while there was little serves when there is much."""
     with connection.cursor() as cursor:
         for n in range(4):
@@ -139,7 +142,7 @@ def test_a_bill_asks_for_no_additions_but_its_own(two_customers):
             "INSERT INTO usage_record (customer_id, service, units_consumed, price_per_unit)"
             " SELECT n, 's', 1, 1 FROM generate_series(1000, 5000) n"
         )
-        read = "SELECT pg_stat_get_xact_tuples_returned('usage_addition'::regclass)"
+        read = "SELECT pg_stat_get_xact_tuples_returned('usage_record_of_bill'::regclass)"
         cursor.execute(read)
         [before] = cursor.fetchone()
         use("late")
@@ -162,14 +165,14 @@ def test_plans_made_for_few_bills_serve_many(two_customers):
             "INSERT INTO customer (id, name) SELECT n, 'x' FROM generate_series(1000, 6000) n"
         )
         batch(1)
-        for table in ("usage_foldedbill", "usage_foldedline", "usage_addition"):
+        for table in ("usage_foldedbill", "usage_foldedline", "usage_record"):
             cursor.execute(f"ANALYZE {table}")
         for key in range(8):
             use(str(key))
             folding.fold()
         read = (
             "SELECT sum(pg_stat_get_xact_tuples_returned(c.oid)) FROM pg_class c"
-            " WHERE relname IN ('usage_foldedbill', 'usage_addition')"
+            " WHERE relname IN ('usage_foldedbill', 'usage_record')"
         )
         cursor.execute(read)
         [before] = cursor.fetchone()
@@ -206,28 +209,28 @@ def test_whatever_was_counted_last_the_plans_serve_many(counted, two_customers):
     def tuples_read():
         do(
             "SELECT sum(pg_stat_get_xact_tuples_returned(oid))::bigint FROM pg_class"
-            " WHERE relname ~ '^usage_(record|addition|folded|bill)'"
+            " WHERE relname ~ '^usage_(record|folded|bill)'"
         )
         return cursor.fetchone()[0]
 
     many, (whose, records) = 1000, COUNTED[counted]
     record = f"{RECORD} {{}}, 's', 1, 1 FROM generate_series(1, %s::int) n"
-    fold = "SELECT usage_fold_one(id, date_trunc('month', now() AT TIME ZONE 'UTC')::date)"
+    fold = "SELECT usage_fold_bills(ARRAY[id]) FROM usage_foldedbill WHERE customer_id"
     with connection.cursor() as cursor:
         do("INSERT INTO customer (id, name) SELECT n, n FROM generate_series(1000, 5000) n")
         do(record.format(whose), records)
-        do("ANALYZE usage_record, usage_addition, usage_foldedbill, usage_foldedline")
+        do("ANALYZE usage_record, usage_foldedbill, usage_foldedline")
         # The plans of this session are made anew after that, for several before for any.
         for _ in range(8):
             do(record.format("2000 + n"), 1)
         do(TAKE_BACK, [2001])
         for _ in range(8):
-            do(f"{fold} FROM customer WHERE id = 2001")
+            do(f"{fold} = 2001")
         before = tuples_read()
         do(record.format("3000 + n"), many)
         do(record.format("3000"), many)
         do(TAKE_BACK, list(range(3000, 4001)))
-        do(f"{fold} FROM customer WHERE id BETWEEN 3000 AND 4000")
+        do(f"{fold} BETWEEN 3000 AND 4000")
         # It takes 13 for each of them; all with all would take hundreds.
         assert tuples_read() - before < 40 * many
     assert list(proof.discrepancies()) == []

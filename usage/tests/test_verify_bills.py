@@ -36,7 +36,7 @@ def bills_of_two(customers):
 
 def tamper(sql):
     with connection.cursor() as cursor:
-        tables = ("usage_record", "usage_foldedbill", "usage_foldedline", "usage_addition")
+        tables = ("usage_record", "usage_foldedbill", "usage_foldedline")
         for table in tables:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         cursor.execute(sql)
@@ -87,18 +87,19 @@ FIRST = "idempotency_key = 'k0'"
             id="line gone",
         ),
         pytest.param(f"DELETE FROM usage_foldedline WHERE bill_id = {HERS}", id="all lines gone"),
-        pytest.param("DELETE FROM usage_addition WHERE customer_id = 123", id="addition gone"),
+        pytest.param(f"UPDATE usage_foldedbill SET folded_to = 0 WHERE id = {HERS}", id="unfolded"),
         pytest.param(
-            "UPDATE usage_addition SET amount = 1 WHERE customer_id = 123", id="addition amount"
+            f"UPDATE usage_foldedbill SET folded_to = folded_to + 9 WHERE id = {HERS}", id="lost"
         ),
         pytest.param(
-            "INSERT INTO usage_addition SELECT * FROM usage_addition WHERE customer_id = 123",
-            id="addition twice",
+            f"UPDATE usage_foldedbill SET under_way = ARRAY[folded_to] WHERE id = {HERS}",
+            id="awaited",
         ),
+        pytest.param("UPDATE usage_record SET turn = 0 WHERE idempotency_key = 'k20'", id="turn"),
         pytest.param(f"DELETE FROM usage_record WHERE {FIRST}", id="record gone"),
         pytest.param(
             "INSERT INTO usage_record (customer_id, service, units_consumed, price_per_unit,"
-            " recorded_at, period) VALUES (123, 's0', 1, 1, '2026-05-05', '2026-05-01')",
+            " recorded_at, period, turn) VALUES (123, 's0', 1, 1, '2026-05-05', '2026-05-01', 0)",
             id="record added",
         ),
         pytest.param(f"UPDATE usage_record SET units_consumed = 2 WHERE {FIRST}", id="units"),

@@ -1,0 +1,302 @@
+"""What is on a bill since it was folded stands in its records, and nowhere else.
+
+Before, whatever a statement added to its bills was appended for each: half of what a batch for many
+customers cost the database beyond its records.
+"""
+
+from importlib import import_module
+
+import django.contrib.postgres.fields
+import django.contrib.postgres.indexes
+import django.db.models.functions.comparison
+import pgtrigger.compiler
+import pgtrigger.migrations
+from django.db import migrations, models
+
+before = import_module("usage.migrations.0002_bills_are_appended_to")
+
+# Whoever writes now has ended then, and nobody else folds.
+FOLD_THE_REST = """
+LOCK TABLE usage_record IN ACCESS EXCLUSIVE MODE;
+SELECT pg_advisory_xact_lock(1970495848);
+SELECT usage_fold();
+SET CONSTRAINTS ALL IMMEDIATE;
+SET CONSTRAINTS ALL DEFERRED;
+DROP VIEW usage_bill, usage_billline;
+"""
+FORGET_ADDITIONS = f"""{FOLD_THE_REST}
+DROP FUNCTION usage_fold, usage_fold_one, usage_added, usage_lines_added, usage_has_two_prices;
+DROP TABLE usage_addition;
+DROP FUNCTION usage_addition_follows_records;
+"""
+
+# Nobody's turn was 0: what is there by now is folded.
+TAKE_TURNS = """
+CREATE SEQUENCE usage_turn;
+ALTER TABLE usage_record ADD turn bigint NOT NULL DEFAULT 0;
+ALTER TABLE usage_record ALTER turn SET DEFAULT current_setting('usage.turn')::bigint;
+"""
+TAKE_TURNS_NO_MORE = """
+ALTER TABLE usage_record DROP turn;
+DROP SEQUENCE usage_turn;
+"""
+
+READ_RECORDS = """
+-- What all bills are folded to at least.
+CREATE TABLE usage_folded (folded_to bigint NOT NULL, under_way bigint[] NOT NULL);
+INSERT INTO usage_folded VALUES (0, '{}');
+
+-- Up to which turn all have ended, but for those under way; nothing when one was being drawn all the
+-- time. The number is read first: whoever draws a lower one is seen afterwards, by his locks.
+CREATE FUNCTION usage_turns(OUT up_to bigint, OUT under_way bigint[]) LANGUAGE plpgsql AS $$
+DECLARE is_drawn boolean;
+BEGIN
+    FOR tries IN 1..100 LOOP
+        SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO up_to FROM usage_turn;
+        WITH held AS (
+            SELECT virtualtransaction AS writer, pid,
+                   (classid::bigint << 32 | objid::bigint) - 8463215219768819712 AS turn
+            FROM pg_locks
+            WHERE locktype = 'advisory' AND objsubid = 1 AND mode = 'ShareLock' AND granted
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        ), writer AS (
+            SELECT writer, pid, array_agg(turn) FILTER (WHERE turn > 0) AS turns FROM held
+            WHERE turn > 0 OR turn = 1970495847 - 8463215219768819712 GROUP BY writer, pid
+        )
+        SELECT bool_or(turns IS NULL), coalesce(array_agg(DISTINCT turn ORDER BY turn) FILTER (
+                   WHERE turn <= up_to AND pid IS DISTINCT FROM pg_backend_pid()
+               ), '{}')
+        INTO is_drawn, under_way
+        FROM writer LEFT JOIN LATERAL unnest(turns) turn ON true;
+        IF is_drawn IS NOT TRUE THEN
+            -- Whoever folds what he wrote himself goes on with another turn.
+            PERFORM set_config('usage.turn', '', true);
+            RETURN;
+        END IF;
+        PERFORM pg_sleep(0.001);
+    END LOOP;
+    up_to = NULL;
+END $$;
+
+-- To be part of its caller's plan, and in two, that both may go by the index.
+CREATE FUNCTION usage_unfolded(customer bigint, month date, folded bigint, awaited bigint[])
+RETURNS TABLE (
+    service varchar, price_per_unit numeric, units_consumed numeric, amount numeric, turn bigint
+)
+LANGUAGE sql STABLE AS $$
+    SELECT service, price_per_unit, units_consumed, amount, turn FROM usage_record
+    WHERE customer_id = customer AND period = month AND turn > folded
+  UNION ALL
+    SELECT service, price_per_unit, units_consumed, amount, turn FROM usage_record
+    WHERE customer_id = customer AND period = month AND turn = ANY (awaited)
+$$;
+
+-- Stable, so that it sees what the statement sees that adds it to the folded total: both before
+-- somebody folds, or both after.
+CREATE FUNCTION usage_added(
+    customer bigint, month date, folded bigint, awaited bigint[],
+    OUT amount numeric, OUT records bigint
+)
+LANGUAGE plpgsql STABLE
+SETTINGS
+AS $$
+BEGIN
+    SELECT coalesce(sum(added.amount), 0), count(*) INTO amount, records
+    FROM usage_unfolded(customer, month, folded, awaited) added;
+END $$;
+
+CREATE FUNCTION usage_lines_added(
+    customer bigint, month date, folded bigint, awaited bigint[]
+)
+RETURNS TABLE (
+    service varchar, price_per_unit numeric, units_consumed numeric, amount numeric, records bigint
+)
+LANGUAGE plpgsql STABLE ROWS 10
+SETTINGS
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT added.service, added.price_per_unit, sum(added.units_consumed), sum(added.amount),
+           count(*)
+    FROM usage_unfolded(customer, month, folded, awaited) added
+    GROUP BY added.service, added.price_per_unit;
+END $$;
+
+CREATE FUNCTION usage_has_two_prices(bill bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SETTINGS
+AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM (
+            SELECT service, price_per_unit FROM usage_foldedline WHERE bill_id = bill
+          UNION
+            SELECT added.service, added.price_per_unit FROM usage_foldedbill, usage_unfolded(
+                customer_id, period, folded_to, under_way
+            ) added
+            WHERE id = bill
+        ) prices
+        GROUP BY service HAVING count(*) > 1
+    );
+END $$;
+
+CREATE VIEW usage_bill AS
+SELECT id, customer_id, period,
+       total + (usage_added(customer_id, period, folded_to, under_way)).amount AS total, currency
+FROM usage_foldedbill;
+
+CREATE VIEW usage_billline AS
+SELECT bill_id, service, price_per_unit, sum(units_consumed) AS units_consumed,
+       sum(amount) AS amount, sum(records)::bigint AS records
+FROM (
+    SELECT bill_id, service, price_per_unit, units_consumed, amount, records FROM usage_foldedline
+  UNION ALL
+    SELECT id, service, price_per_unit, units_consumed, amount, records
+    FROM usage_foldedbill
+    CROSS JOIN LATERAL usage_lines_added(customer_id, period, folded_to, under_way)
+) parts
+GROUP BY bill_id, service, price_per_unit;
+
+-- One folds at a time, and so nobody waits for another's rows; the lock is the gate's and one.
+-- Planned anew each time, for many bills as for one.
+CREATE FUNCTION usage_fold_bills(which bigint[], OUT bills bigint) LANGUAGE plpgsql
+-- Lets what it writes pass the triggers that keep everybody else out.
+SET usage.is_folding = on
+SETTINGS
+AS $$
+DECLARE ended bigint; awaited bigint[];
+BEGIN
+    bills = 0;
+    IF NOT pg_try_advisory_xact_lock(1970495848) THEN
+        RETURN;
+    ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'READ COMMITTED only: an older snapshot may miss what has ended';
+    END IF;
+    SELECT up_to, under_way INTO ended, awaited FROM usage_turns();
+    IF ended IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE $fold$
+        WITH part AS (
+            SELECT bill.id AS bill_id, added.service, added.price_per_unit,
+                   sum(added.units_consumed) AS units_consumed, sum(added.amount) AS amount,
+                   count(*) AS records
+            FROM usage_foldedbill bill CROSS JOIN LATERAL usage_unfolded(
+                customer_id, period, folded_to, under_way
+            ) added
+            WHERE bill.id = ANY ($1) AND added.turn <= $2 AND added.turn <> ALL ($3)
+            GROUP BY bill.id, added.service, added.price_per_unit
+        ), line AS (
+            INSERT INTO usage_foldedline AS mine
+                (bill_id, service, price_per_unit, units_consumed, amount, records)
+            SELECT bill_id, service, price_per_unit, units_consumed, amount, records FROM part
+            ON CONFLICT (bill_id, service, price_per_unit) DO UPDATE
+            SET units_consumed = mine.units_consumed + EXCLUDED.units_consumed,
+                amount = mine.amount + EXCLUDED.amount,
+                records = mine.records + EXCLUDED.records
+        )
+        UPDATE usage_foldedbill bill
+        SET total = bill.total + added.amount, folded_to = $2,
+            -- A turn may still be locked whose records its own transaction has folded.
+            under_way = ARRAY(
+                SELECT turn FROM unnest($3) turn
+                WHERE turn > bill.folded_to OR turn = ANY (bill.under_way)
+            )
+        FROM (SELECT bill_id, sum(amount) AS amount FROM part GROUP BY bill_id) added
+        WHERE id = ANY ($1) AND id = bill_id$fold$
+    USING which, ended, awaited;
+    GET DIAGNOSTICS bills = ROW_COUNT;
+END $$;
+
+CREATE FUNCTION usage_fold(OUT bills bigint) LANGUAGE plpgsql AS $$
+DECLARE ended bigint; awaited bigint[]; which bigint[];
+BEGIN
+    bills = 0;
+    IF NOT pg_try_advisory_xact_lock(1970495848) THEN
+        RETURN;
+    END IF;
+    SELECT up_to, under_way INTO ended, awaited FROM usage_turns();
+    IF ended IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE $news$
+        SELECT array_agg((
+            SELECT id FROM usage_foldedbill bill
+            WHERE bill.customer_id = news.customer_id AND bill.period = news.period
+        ))
+        FROM (
+            SELECT DISTINCT customer_id, period FROM usage_record
+            WHERE turn > $1 OR turn = ANY ($2)
+        ) news$news$
+    INTO which USING (SELECT folded_to FROM usage_folded), (SELECT under_way FROM usage_folded);
+    SELECT usage_fold_bills(which) INTO bills;
+    UPDATE usage_folded SET folded_to = ended, under_way = awaited;
+END $$;
+""".replace(
+    "SETTINGS",
+    # A plan that is kept must serve whatever comes: no table is as small as it was when it was
+    # made, and a bill's records are found by their own index, not by that of all turns.
+    "SET enable_seqscan = off\nSET enable_bitmapscan = off",
+)
+READ_RECORDS_NO_MORE = f"""{FOLD_THE_REST}
+DROP FUNCTION usage_fold, usage_fold_bills, usage_added, usage_lines_added, usage_has_two_prices,
+    usage_unfolded, usage_turns;
+DROP TABLE usage_folded;
+"""
+
+
+def by_index(trigger: str) -> str:
+    """The triggers' plans are kept as well; each record of a batch asks for its bill."""
+    return f"ALTER FUNCTION {trigger}() SET enable_seqscan = off"
+
+
+class Migration(migrations.Migration):
+    dependencies = [("usage", "0002_bills_are_appended_to")]
+
+    operations = [
+        migrations.RunSQL(migrations.RunSQL.noop, by_index("pgtrigger_add_to_bills_9b940")),
+        pgtrigger.migrations.RemoveTrigger(model_name="usagerecord", name="choose_period"),
+        pgtrigger.migrations.RemoveTrigger(model_name="usagerecord", name="add_to_bills"),
+        migrations.RunSQL(
+            FORGET_ADDITIONS, before.APPEND + before.FOLD_ALL + before.FOLD_ONE
+        ),
+        migrations.AddField("foldedbill", "folded_to", models.BigIntegerField(db_default=0)),
+        migrations.AddField(
+            "foldedbill",
+            "under_way",
+            django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), db_default=[], size=None),
+        ),
+        migrations.SeparateDatabaseAndState(
+            [migrations.RunSQL(TAKE_TURNS, TAKE_TURNS_NO_MORE)],
+            [
+                migrations.AddField(
+                    "usagerecord",
+                    "turn",
+                    models.BigIntegerField(db_default=django.db.models.functions.comparison.Cast(models.Func(models.Value("usage.turn"), function="current_setting"), models.BigIntegerField()), editable=False),
+                ),
+            ],
+        ),
+        migrations.RemoveIndex("usagerecord", "usage_record_of_bill"),
+        migrations.AddIndex(
+            "usagerecord",
+            models.Index(fields=["customer", "period", "turn"], name="usage_record_of_bill"),
+        ),
+        migrations.AddIndex(
+            "usagerecord",
+            django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=["turn"], name="usage_record_by_turn"),
+        ),
+        migrations.RunSQL(READ_RECORDS, READ_RECORDS_NO_MORE),
+        pgtrigger.migrations.AddTrigger(
+            model_name='usagerecord',
+            trigger=pgtrigger.compiler.Trigger(name='take_turn', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE turn bigint;', func="\n    IF coalesce(current_setting('usage.turn', true), '') = '' THEN\n        PERFORM pg_advisory_xact_lock_shared(1970495847);\n        turn = nextval('usage_turn');\n        PERFORM pg_advisory_xact_lock_shared(8463215219768819712 + turn);\n        PERFORM set_config('usage.turn', turn::text, true);\n    END IF;\n    RETURN NULL;\n    ", hash='b78cf165905ddee76c63de9a7738033b79cec57b', level='STATEMENT', operation='INSERT', pgid='pgtrigger_take_turn_41b3b', table='usage_record', when='BEFORE')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='usagerecord',
+            trigger=pgtrigger.compiler.Trigger(name='choose_period', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (NEW."period" IS NULL)', func="\n    NEW.period = \n    CASE WHEN EXISTS (SELECT FROM usage_closing WHERE date_trunc('month', NEW.recorded_at AT TIME ZONE 'UTC')::date BETWEEN first_month AND last_month) THEN\n        (SELECT greatest(date_trunc('month', now() AT TIME ZONE 'UTC')::date, (max(last_month) + interval '1 month')::date)\n         FROM usage_closing)\n    ELSE date_trunc('month', NEW.recorded_at AT TIME ZONE 'UTC')::date END;\n    RETURN NEW;\n    ", hash='31c7249036926926304c70402a8162ad0735aa44', operation='INSERT', pgid='pgtrigger_choose_period_7429b', table='usage_record', when='BEFORE')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='usagerecord',
+            trigger=pgtrigger.compiler.Trigger(name='open_bills', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE wrong record; my_turn bigint;', func="\n    IF NOT EXISTS (SELECT FROM fresh) THEN\n        RETURN NULL;\n    END IF;\n    IF current_setting('transaction_isolation') <> 'read committed' THEN\n        RAISE EXCEPTION 'READ COMMITTED only: an older snapshot may miss a closing';\n    END IF;\n    my_turn = current_setting('usage.turn');\n    SELECT period, month, turn INTO wrong\n    FROM (SELECT DISTINCT period, date_trunc('month', recorded_at AT TIME ZONE 'UTC')::date AS month, turn FROM fresh) given\n    WHERE EXISTS (SELECT FROM usage_closing WHERE period BETWEEN first_month AND last_month) OR period < month OR period <> date_trunc('month', period)\n       OR (period > month AND NOT EXISTS (SELECT FROM usage_closing WHERE month BETWEEN first_month AND last_month)) OR turn <> my_turn\n    LIMIT 1;\n    IF FOUND AND wrong.turn <> my_turn THEN\n        RAISE EXCEPTION 'A record comes with the turn of its transaction, and with no other'\n        USING ERRCODE = 'check_violation', CONSTRAINT = 'usage_record_turn';\n    ELSIF FOUND THEN\n        RAISE EXCEPTION 'Usage of % cannot go on the bill of %', wrong.month, wrong.period\n        USING ERRCODE = 'serialization_failure', HINT = 'The month may have been closed just now.';\n    END IF;\n    -- Nearly always all of these bills are there; their customers then are as well.\n    INSERT INTO usage_foldedbill (customer_id, period)\n    SELECT customer_id, period FROM (SELECT DISTINCT customer_id, period FROM fresh) used\n    WHERE (\n        SELECT id FROM usage_foldedbill mine\n        WHERE mine.customer_id = used.customer_id AND mine.period = used.period\n    ) IS NULL\n    ORDER BY customer_id, period\n    ON CONFLICT (customer_id, period) DO NOTHING;\n    RETURN NULL;\n    ", hash='41f27e74c83b3c34f47ba170ba520abe05151765', level='STATEMENT', operation='INSERT', pgid='pgtrigger_open_bills_1b0d9', referencing='REFERENCING NEW TABLE AS fresh ', table='usage_record', when='AFTER')),
+        ),
+        migrations.RunSQL(by_index("pgtrigger_open_bills_1b0d9"), migrations.RunSQL.noop),
+    ]
