@@ -38,6 +38,7 @@ FIT = [
     json.dumps(
         {"records": [usage(idempotencyKey="k:1", service="a: b")]}, ensure_ascii=False
     ).encode(),
+    batch(usage(idempotencyKey="k" * 200)),
     batch(usage(idempotencyKey="k1", unitsConsumed=7, pricePerUnit="1e-3")),
     batch(KEYED).replace(b'"service":', b'"service"\n\t:'),
     b'{"records": [{"customerId": 1, "service": "s", "unitsConsumed": 12345678901.123456,'
@@ -50,6 +51,9 @@ FOR_THE_STRICT_WAY = [
     batch(usage(idempotencyKey="k1", recordedAt=None)),
     batch(usage(idempotencyKey="a b")),
     batch(usage(idempotencyKey="k\n")),
+    batch(usage(idempotencyKey="")),
+    batch(usage(idempotencyKey="k" * 201)),
+    batch(usage(idempotencyKey="kü")),
     batch(usage(idempotencyKey="k1", service='"')),
     batch(usage(idempotencyKey="k1", service="\0")),
     batch(usage(idempotencyKey="k1", service="\ud800")),
