@@ -1,5 +1,6 @@
 """Records become part of their bills, and nobody who reads can tell when."""
 
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from threading import Event
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from common.tests.races import at_once
 from usage import batches, folding, metering, proof, tasks
+from usage.billing import GATE
 from usage.models import Bill, BillLine, Customer, FoldedBill, FoldedLine
 from usage.reading import Usage
 from usage.tests.conftest import ALICE, BOB
@@ -101,6 +103,93 @@ def test_a_transaction_that_is_not_ours_does_not_fold(two_customers):
         for key in range(metering.PLENTY + 5):
             use(str(key))
         assert unfolded() == metering.PLENTY + 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_under_way_while_others_were_folded_is_folded_later(two_customers):
+    is_written, may_commit = Event(), Event()
+
+    def write_slowly():
+        with transaction.atomic():
+            use("slow")
+            is_written.set()
+            may_commit.wait(30)
+
+    def fold_meanwhile():
+        is_written.wait(30)
+        seen = []
+        for key in ("a", "b"):
+            use(key)
+            seen.append((folding.fold(), unfolded(), Bill.objects.get().total))
+        may_commit.set()
+        return seen
+
+    use("first")
+    _, seen = at_once([write_slowly, fold_meanwhile])
+    assert seen == [(1, 0, Decimal("0.2")), (1, 0, Decimal("0.3"))]
+    assert (unfolded(), Bill.objects.get().total) == (1, Decimal("0.4"))
+    assert list(proof.discrepancies()) == []
+    assert (folding.fold(), unfolded(), Bill.objects.get().total) == (1, 0, Decimal("0.4"))
+    assert list(proof.discrepancies()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_folded_while_somebody_draws_a_turn(two_customers):
+    use("first")
+    is_drawing, is_done = Event(), Event()
+
+    def draw():
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [GATE])
+            is_drawing.set()
+            is_done.wait(30)
+
+    def fold():
+        is_drawing.wait(30)
+        folded = folding.fold()
+        is_done.set()
+        return folded
+
+    assert at_once([draw, fold]) == [None, 0]
+    assert folding.fold() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_folds_what_it_wrote_may_go_on(two_customers):
+    with transaction.atomic():
+        use("first")
+        assert folding.fold() == 1
+        use("second")
+        with suppress(ZeroDivisionError), transaction.atomic():
+            use("taken back")
+            assert folding.fold() == 1
+            raise ZeroDivisionError
+        use("third")
+        assert (unfolded(), Bill.objects.get().total) == (2, Decimal("0.3"))
+    assert list(proof.discrepancies()) == []
+    assert (folding.fold(), unfolded(), Bill.objects.get().total) == (1, 0, Decimal("0.3"))
+    assert list(proof.discrepancies()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_taken_back_takes_its_turn_with_it(two_customers):
+    with transaction.atomic():
+        with suppress(ZeroDivisionError), transaction.atomic():
+            use("taken back")
+            raise ZeroDivisionError
+        use("first")
+    assert folding.fold() == 1
+    assert Bill.objects.get().total == Decimal("0.1")
+    assert list(proof.discrepancies()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_with_plenty_of_records_of_a_customer_has_them_folded(two_customers):
+    batch = [usage(str(n)) for n in range(metering.PLENTY + 1)]
+    for _ in range(2):
+        batches.record_many(owner="t", batch=[*batch, usage("x", BOB)], now=timezone.now())
+    assert unfolded() == 1
+    assert list(proof.discrepancies()) == []
 
 
 @pytest.mark.django_db(transaction=True)
