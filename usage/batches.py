@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
@@ -181,19 +181,33 @@ def lines_of(
     owner: str, batch: Sequence[Usage], ids: list[int], closings: Months, now: datetime
 ) -> Iterator[str]:
     """As COPY wants them."""
-    ending = f"{escaped(owner)}\t{now}\n"
-    when: dict[datetime | None, str] = {}
+    created = f"{escaped(owner)}\t{now.isoformat()}\n"
+    moments = moments_of(batch, closings, now)
     for id, usage in zip(ids, batch, strict=True):
-        if (moment := when.get(usage.recorded_at)) is None:
-            at = usage.recorded_at or now
-            period = period_in(first_of_month(at), closings, now)
-            moment = when[usage.recorded_at] = f"{at}\t{period}"
+        said, moment = moments[usage.recorded_at]
         # Visible ASCII, and hardly ever the same again: not worth remembering.
         key = escaped(usage.key) if "\\" in usage.key else usage.key
         yield (
             f"{id}\t{usage.customer_id}\t{escaped(usage.service)}\t{usage.units_consumed}\t"
-            f"{usage.price_per_unit}\t{moment}\t{key}\t\\\\x{usage.fingerprint.hex()}\t{ending}"
+            f"{usage.price_per_unit}\t{moment}\t{key}\t\\\\x{usage.mark(said)}\t{created}"
         )
+
+
+def moments_of(
+    batch: Sequence[Usage], closings: Months, now: datetime
+) -> dict[datetime | None, tuple[str, str]]:
+    """By `recorded_at`: what the record said, as text, and both columns that follow from it."""
+
+    @cache
+    def period_of(month: str) -> str:
+        return str(period_in(date.fromisoformat(f"{month}-01"), closings, now))
+
+    moments = {}
+    for recorded_at in {usage.recorded_at for usage in batch}:
+        said = recorded_at.isoformat() if recorded_at else ""
+        at = said or now.isoformat()
+        moments[recorded_at] = said, f"{at}\t{period_of(at[:7])}"
+    return moments
 
 
 def period_in(month: date, closings: Months, now: datetime) -> date:
