@@ -116,6 +116,6 @@ class Instant(serializers.DateTimeField):
             self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]")
         try:
             instant = datetime.fromisoformat(value.upper())
-            return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+            return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             self.fail("invalid", format="YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]")
