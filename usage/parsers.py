@@ -1,7 +1,10 @@
 """The body of `POST /usage/`: what no field can take spoils its own record, not the batch."""
 
+from datetime import datetime
 from itertools import islice
 from typing import Any
+
+from django.utils import timezone
 
 from common.parsers import MOST_FAULTS, StrictJSONParser, decode_json, impossible_values
 from common.problems import InvalidInput
@@ -12,7 +15,7 @@ from usage.wire import decode_batch
 class UsageParser(StrictJSONParser):
     def read(self, body: bytes) -> Any:
         """Raises MalformedJSON, and InvalidInput for what is wrong outside of a batch's records."""
-        if (batch := read_swiftly(body)) is not None:
+        if (batch := read_swiftly(body, timezone.now())) is not None:
             return {"records": batch}
         value, is_suspect = decode_json(body)
         if not is_suspect:
@@ -32,9 +35,9 @@ def usable(record: Any) -> Any:
     return Spoilt(record, faults) if faults else record
 
 
-def read_swiftly(body: bytes) -> list[Usage] | None:
+def read_swiftly(body: bytes, now: datetime) -> list[Usage] | None:
     """A batch in which each record is fit to be used."""
     try:
-        return None if (sent := decode_batch(body)) is None else [read_sent(each) for each in sent]
+        return None if (sent := decode_batch(body)) is None else read_sent(sent, now)
     except Unfit:
         return None

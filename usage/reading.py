@@ -66,8 +66,6 @@ class Spoilt(NamedTuple):
 
 def key_in(data: Any) -> str | None:
     """The key of a record that may be wrong in all else; None when it has none that is one."""
-    if isinstance(data, Usage):
-        return data.key
     record = data.record if isinstance(data, Spoilt) else data
     key = record.get("idempotencyKey") if isinstance(record, Mapping) else None
     return key if isinstance(key, str) and VISIBLE_ASCII.fullmatch(key) else None
@@ -75,10 +73,6 @@ def key_in(data: Any) -> str | None:
 
 def read_usage(data: Any, *, now: datetime, key: str | None = None) -> Usage:
     """`key` is the header's. Raises InvalidInput with every field that is wrong."""
-    if isinstance(data, Usage):
-        if data.recorded_at is not None and data.recorded_at > now + AHEAD:
-            raise InvalidInput(IN_THE_FUTURE)
-        return data
     if isinstance(data, Spoilt):
         raise InvalidInput(*data.faults)
     if not isinstance(data, Mapping):
@@ -217,16 +211,26 @@ def read_month(text: str) -> date:
     return date(int(text[:4]), int(text[5:]), 1)
 
 
-def read_sent(sent: Sent) -> Usage:
-    """A record of a batch. Raises Unfit."""
-    return Usage(
-        sent.idempotency_key,
-        sent.customer_id,
-        known_service(sent.service),
-        known_units(bytes(sent.units_consumed)),
-        known_price(bytes(sent.price_per_unit)),
-        None if sent.recorded_at is UNSET else read_instant(sent.recorded_at),
-    )
+def read_sent(batch: list[Sent], now: datetime) -> list[Usage]:
+    """The records of a batch. Raises Unfit."""
+    latest = now + AHEAD
+    return [
+        Usage(
+            sent.idempotency_key,
+            sent.customer_id,
+            known_service(sent.service),
+            known_units(bytes(sent.units_consumed)),
+            known_price(bytes(sent.price_per_unit)),
+            None if sent.recorded_at is UNSET else read_moment(sent.recorded_at, latest),
+        )
+        for sent in batch
+    ]
+
+
+def read_moment(text: str, latest: datetime) -> datetime:
+    if (at := read_instant(text)) > latest:
+        raise Unfit("in-the-future", "Needs a closer look.")
+    return at
 
 
 def value_of(written: bytes) -> Any:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, cast
 
 from django.db.models import QuerySet
@@ -108,14 +108,7 @@ class UsageView(GenericAPIView[UsageRecord]):
 
     def verdicts(self, request: Request) -> list[Verdict]:
         now = timezone.now()
-        batch: list[Usage] = []
-        invalid: dict[int, Verdict] = {}
-        for place, record in enumerate(records_of(request.data)):
-            try:
-                batch.append(read_usage(record, now=now))
-            except InvalidInput as refusal:
-                errors = refusal.extra["errors"]
-                invalid[place] = Verdict(key_in(record), "invalid", errors=errors)
+        batch, invalid = told_apart(records_of(request.data), now)
         verdicts = batches.record_many(owner=owner_of(request), batch=batch, now=now)
         for verdict in verdicts:
             if verdict.id is None:
@@ -123,6 +116,21 @@ class UsageView(GenericAPIView[UsageRecord]):
         for place, verdict in invalid.items():
             verdicts.insert(place, verdict)
         return verdicts
+
+
+def told_apart(records: list[Any], now: datetime) -> tuple[list[Usage], dict[int, Verdict]]:
+    """Those that are fit, and verdicts on the others by place."""
+    if isinstance(records[0], Usage):  # and so are all, read the swift way
+        return records, {}
+    fit: list[Usage] = []
+    invalid: dict[int, Verdict] = {}
+    for place, record in enumerate(records):
+        try:
+            fit.append(read_usage(record, now=now))
+        except InvalidInput as refusal:
+            errors = refusal.extra["errors"]
+            invalid[place] = Verdict(key_in(record), "invalid", errors=errors)
+    return fit, invalid
 
 
 def owner_of(request: Request) -> str:

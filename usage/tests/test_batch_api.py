@@ -1,9 +1,11 @@
 """`POST /usage/` with a batch: a verdict for each, and none harms another."""
 
 import json
+from datetime import timedelta
 from functools import partial
 
 import pytest
+from django.utils import timezone
 
 from usage.metering import PLENTY
 from usage.models import UsageRecord
@@ -33,6 +35,16 @@ def statuses(response):
 
 def post_text(client, text):
     return client.generic("POST", URL, text, "application/json")
+
+
+def test_a_record_from_the_future_is_refused_alone(send):
+    soon, later = (timezone.now() + timedelta(minutes=each) for each in (4, 6))
+    response = send(
+        keyed("k1", recordedAt=later.isoformat()), keyed("k2", recordedAt=soon.isoformat())
+    )
+    assert statuses(response) == ["invalid", "created"]
+    [refused, _] = response.json()["results"]
+    assert [fault["code"] for fault in refused["errors"]] == ["in-the-future"]
 
 
 def test_every_record_gets_its_verdict_in_order(send, record, bills):
