@@ -97,15 +97,18 @@ WHERE EXISTS (SELECT FROM customer WHERE id = customer_id)
 ON CONFLICT (owner, idempotency_key) DO NOTHING
 """  # noqa: S608
 
-# A statement of its own sees what the one before waited for.
+# A statement of its own sees what the one before waited for. The record comes first: planned while
+# there are few bills, it would be looked for on each of them.
 LOOK_UP = """
 SELECT record.fingerprint, added.records, record.id, customer_id, record.service,
        record.units_consumed, record.price_per_unit, record.amount, record.recorded_at, period,
        bill.id, bill.total + added.amount, bill.currency
-FROM usage_record record
+FROM (
+    SELECT * FROM usage_record
+    WHERE owner = %(owner)s::varchar AND idempotency_key = %(key)s::varchar OFFSET 0
+) record
 JOIN usage_foldedbill bill USING (customer_id, period)
 CROSS JOIN LATERAL usage_added(customer_id, period, bill.folded_to, bill.under_way) added
-WHERE record.owner = %(owner)s::varchar AND record.idempotency_key = %(key)s::varchar
 """
 
 # Never back, and not to the end of all ids, where somebody's highest may be.

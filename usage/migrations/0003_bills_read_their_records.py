@@ -158,7 +158,6 @@ FROM (
 GROUP BY bill_id, service, price_per_unit;
 
 -- One folds at a time, and so nobody waits for another's rows; the lock is the gate's and one.
--- Planned anew each time, for many bills as for one.
 CREATE FUNCTION usage_fold_bills(which bigint[], OUT bills bigint) LANGUAGE plpgsql
 -- Lets what it writes pass the triggers that keep everybody else out.
 SET usage.is_folding = on
@@ -176,38 +175,37 @@ BEGIN
     IF ended IS NULL THEN
         RETURN;
     END IF;
-    EXECUTE $fold$
-        WITH part AS (
-            SELECT bill.id AS bill_id, added.service, added.price_per_unit,
-                   sum(added.units_consumed) AS units_consumed, sum(added.amount) AS amount,
-                   count(*) AS records
-            FROM usage_foldedbill bill CROSS JOIN LATERAL usage_unfolded(
-                customer_id, period, folded_to, under_way
-            ) added
-            WHERE bill.id = ANY ($1) AND added.turn <= $2 AND added.turn <> ALL ($3)
-            GROUP BY bill.id, added.service, added.price_per_unit
-        ), line AS (
-            INSERT INTO usage_foldedline AS mine
-                (bill_id, service, price_per_unit, units_consumed, amount, records)
-            SELECT bill_id, service, price_per_unit, units_consumed, amount, records FROM part
-            ON CONFLICT (bill_id, service, price_per_unit) DO UPDATE
-            SET units_consumed = mine.units_consumed + EXCLUDED.units_consumed,
-                amount = mine.amount + EXCLUDED.amount,
-                records = mine.records + EXCLUDED.records
+    WITH part AS (
+        SELECT bill.id AS bill_id, added.service, added.price_per_unit,
+               sum(added.units_consumed) AS units_consumed, sum(added.amount) AS amount,
+               count(*) AS records
+        FROM usage_foldedbill bill CROSS JOIN LATERAL usage_unfolded(
+            customer_id, period, folded_to, under_way
+        ) added
+        WHERE bill.id = ANY (which) AND added.turn <= ended AND added.turn <> ALL (awaited)
+        GROUP BY bill.id, added.service, added.price_per_unit
+    ), line AS (
+        INSERT INTO usage_foldedline AS mine
+            (bill_id, service, price_per_unit, units_consumed, amount, records)
+        SELECT bill_id, service, price_per_unit, units_consumed, amount, records FROM part
+        ON CONFLICT (bill_id, service, price_per_unit) DO UPDATE
+        SET units_consumed = mine.units_consumed + EXCLUDED.units_consumed,
+            amount = mine.amount + EXCLUDED.amount,
+            records = mine.records + EXCLUDED.records
+    )
+    UPDATE usage_foldedbill bill
+    SET total = bill.total + added.amount, folded_to = ended,
+        -- A turn may still be locked whose records its own transaction has folded.
+        under_way = ARRAY(
+            SELECT turn FROM unnest(awaited) turn
+            WHERE turn > bill.folded_to OR turn = ANY (bill.under_way)
         )
-        UPDATE usage_foldedbill bill
-        SET total = bill.total + added.amount, folded_to = $2,
-            -- A turn may still be locked whose records its own transaction has folded.
-            under_way = ARRAY(
-                SELECT turn FROM unnest($3) turn
-                WHERE turn > bill.folded_to OR turn = ANY (bill.under_way)
-            )
-        FROM (SELECT bill_id, sum(amount) AS amount FROM part GROUP BY bill_id) added
-        WHERE id = ANY ($1) AND id = bill_id$fold$
-    USING which, ended, awaited;
+    FROM (SELECT bill_id, sum(amount) AS amount FROM part GROUP BY bill_id) added
+    WHERE id = ANY (which) AND id = bill_id;
     GET DIAGNOSTICS bills = ROW_COUNT;
 END $$;
 
+-- What is new is looked for with a plan made anew each time, for much as for little.
 CREATE FUNCTION usage_fold(OUT bills bigint) LANGUAGE plpgsql AS $$
 DECLARE ended bigint; awaited bigint[]; which bigint[];
 BEGIN

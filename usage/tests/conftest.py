@@ -92,6 +92,11 @@ def usage(**body: Any) -> dict[str, Any]:
     }
 
 
+def next_id_is(id: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT setval('usage_record_id_seq', %s, false)", [id])
+
+
 def statements(call: Callable[[], Any]) -> int:
     """How many it takes, but for the look-up of the API key, which is remembered for a moment."""
     with CaptureQueriesContext(connection) as captured:

@@ -14,7 +14,7 @@ from usage import batches, folding, metering, proof, tasks
 from usage.billing import GATE
 from usage.models import Bill, BillLine, Customer, FoldedBill, FoldedLine
 from usage.reading import Usage
-from usage.tests.conftest import ALICE, BOB
+from usage.tests.conftest import ALICE, BOB, next_id_is
 
 
 def usage(key, customer=ALICE, service="s", price="0.1"):
@@ -184,11 +184,24 @@ def test_what_is_taken_back_takes_its_turn_with_it(two_customers):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_batch_with_plenty_of_records_of_a_customer_has_them_folded(two_customers):
-    batch = [usage(str(n)) for n in range(metering.PLENTY + 1)]
-    for _ in range(2):
-        batches.record_many(owner="t", batch=[*batch, usage("x", BOB)], now=timezone.now())
-    assert unfolded() == 1
+@pytest.mark.parametrize("is_careful", [False, True])
+def test_now_and_then_customers_with_plenty_of_records_in_a_batch_are_folded(
+    is_careful, two_customers
+):
+    def send(first_id):
+        next_id_is(first_id)
+        prefix = f"{is_careful} {first_id} "
+        keys = [f"{prefix}{n}" for n in range(metering.PLENTY + 1)]
+        batch = [*map(usage, keys), usage(f"{prefix}x", BOB)]
+        # One twice is what a COPY cannot take.
+        batches.record_many(
+            owner="t", batch=[*batch, batch[0]] if is_careful else batch, now=timezone.now()
+        )
+
+    send(batches.ONCE_IN)
+    assert unfolded() == metering.PLENTY + 2
+    send(2 * batches.ONCE_IN - 5)
+    assert unfolded() == 2
     assert list(proof.discrepancies()) == []
 
 
