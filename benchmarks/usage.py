@@ -37,6 +37,7 @@ def run() -> None:
             "benchmarks.bare_usage:application",
             BARE_ONE=metering.ONE,
             BARE_LOOK_UP=metering.LOOK_UP,
+            BARE_PLENTY=str(metering.PLENTY),
             BARE_DATABASE=dsn,
         ) as bare,
         server.serving(settings.RSGI_APPLICATION) as ours,

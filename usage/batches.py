@@ -42,12 +42,12 @@ COPY = """
 COPY usage_record (id, customer_id, service, units_consumed, price_per_unit, recorded_at, period,
                    idempotency_key, fingerprint, owner, created_at) FROM STDIN
 """
-# Records, by their ids: so many are read in a few milliseconds, and each batch folded costs a tenth.
+# Records, by their ids: so many are read in a few milliseconds; to fold each batch costs a tenth.
 ONCE_IN = 10_000
 ESCAPES = str.maketrans({each: f"\\{each}" for each in "\\\t\n\r"})
 
-# Numbers come as one text: the driver takes half as long again for an array of a thousand. They need
-# not be on the disk before the records are, which come with a commit of their own.
+# Numbers come as one text: the driver takes half as long again for an array of a thousand. They
+# need not be on the disk before the records are, which come with a commit of their own.
 AHEAD = """
 SELECT set_config('synchronous_commit', 'off', true),
        (SELECT string_agg(nextval('usage_record_id_seq')::text, ' ')

@@ -4,7 +4,7 @@ Writers hold the gate shared until they commit, closing a month takes it alone: 
 afterwards sees the month closed, and what was let in before is on its bill.
 
 Each transaction that writes takes a turn, the next number of a sequence, and holds the lock of that
-number until it ends. So it can be seen up to which turn all have ended, and which of these have not.
+number until it ends. So it can be seen up to which turn all have ended, and which have not.
 """
 
 import pgtrigger

@@ -27,8 +27,8 @@ def fold_customers(customer_ids: Iterable[int]) -> None:
     )
 
 
-def folded(statement: str, *arguments: object) -> int:
+def folded(statement: str, which: int | list[int] | None = None) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(statement, arguments)
+        cursor.execute(statement, None if which is None else [which])
         [bills] = cursor.fetchone()
         return int(bills)
