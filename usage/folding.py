@@ -31,4 +31,4 @@ def folded(statement: str, which: int | list[int] | None = None) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, None if which is None else [which])
         [bills] = cursor.fetchone()
-        return int(bills)
+        return bills or 0

@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import Exists, F, Func, OuterRef, Q, Value
+from django.db.models import Exists, F, Func, OuterRef, Q
 from django.db.models.functions import Cast, Now, Round
 
 from usage import billing
@@ -227,12 +227,7 @@ class UsageRecord(models.Model):
     reason = models.CharField(max_length=500, db_default="", blank=True)
     created_at = models.DateTimeField(db_default=Now())
     # Of the transaction that it came with; 0 is before all of them.
-    turn = models.BigIntegerField(
-        db_default=Cast(
-            Func(Value(billing.MY_TURN), function="current_setting"), models.BigIntegerField()
-        ),
-        editable=False,
-    )
+    turn = models.BigIntegerField(db_default=billing.my_turn(), editable=False, serialize=False)
 
     objects = UsageRecordManager()
 

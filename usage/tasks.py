@@ -1,4 +1,4 @@
-"""What the worker does by itself: folds what was added to bills, and closes months."""
+"""What the worker does by itself: folds records into their bills, and closes months."""
 
 from django.utils import timezone
 from procrastinate.contrib.django import app

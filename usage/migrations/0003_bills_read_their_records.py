@@ -15,16 +15,17 @@ from django.db import migrations, models
 
 before = import_module("usage.migrations.0002_bills_are_appended_to")
 
-# Whoever writes now has ended then, and nobody else folds.
-FOLD_THE_REST = """
+# The locks: 1970495847 is the gate, 1970495848 is held by who folds, and 8463215219768819712 and more
+# are those of turns.
+
+# Whoever writes now has ended when the table is locked, and nobody else folds.
+FORGET_ADDITIONS = """
 LOCK TABLE usage_record IN ACCESS EXCLUSIVE MODE;
 SELECT pg_advisory_xact_lock(1970495848);
 SELECT usage_fold();
 SET CONSTRAINTS ALL IMMEDIATE;
 SET CONSTRAINTS ALL DEFERRED;
 DROP VIEW usage_bill, usage_billline;
-"""
-FORGET_ADDITIONS = f"""{FOLD_THE_REST}
 DROP FUNCTION usage_fold, usage_fold_one, usage_added, usage_lines_added, usage_has_two_prices;
 DROP TABLE usage_addition;
 DROP FUNCTION usage_addition_follows_records;
@@ -34,7 +35,8 @@ DROP FUNCTION usage_addition_follows_records;
 TAKE_TURNS = """
 CREATE SEQUENCE usage_turn;
 ALTER TABLE usage_record ADD turn bigint NOT NULL DEFAULT 0;
-ALTER TABLE usage_record ALTER turn SET DEFAULT current_setting('usage.turn')::bigint;
+ALTER TABLE usage_record ALTER turn SET DEFAULT
+    nullif(current_setting('usage.turn', true), '')::bigint;
 """
 TAKE_TURNS_NO_MORE = """
 ALTER TABLE usage_record DROP turn;
@@ -42,26 +44,34 @@ DROP SEQUENCE usage_turn;
 """
 
 READ_RECORDS = """
--- What all bills are folded to at least.
-CREATE TABLE usage_folded (folded_to bigint NOT NULL, under_way bigint[] NOT NULL);
-INSERT INTO usage_folded VALUES (0, '{}');
+-- What all bills are folded to at least: one row.
+CREATE TABLE usage_folded (
+    is_all boolean PRIMARY KEY DEFAULT true CHECK (is_all),
+    folded_to bigint NOT NULL,
+    under_way bigint[] NOT NULL
+);
+INSERT INTO usage_folded VALUES (true, 0, '{}');
 
 -- Up to which turn all have ended, but for those under way; nothing when one was being drawn all the
 -- time. The number is read first: whoever draws a lower one is seen afterwards, by his locks.
 CREATE FUNCTION usage_turns(OUT up_to bigint, OUT under_way bigint[]) LANGUAGE plpgsql AS $$
 DECLARE is_drawn boolean;
 BEGIN
-    FOR tries IN 1..100 LOOP
+    FOR tries IN 1..20 LOOP
         SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO up_to FROM usage_turn;
         WITH held AS (
-            SELECT virtualtransaction AS writer, pid,
-                   (classid::bigint << 32 | objid::bigint) - 8463215219768819712 AS turn
+            -- The gate has no number.
+            SELECT virtualtransaction AS writer, pid, CASE WHEN classid > 0 THEN
+                       (classid::bigint << 32 | objid::bigint) - 8463215219768819712
+                   END AS turn
             FROM pg_locks
             WHERE locktype = 'advisory' AND objsubid = 1 AND mode = 'ShareLock' AND granted
               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND (classid::bigint BETWEEN 1970495847 AND 2147483647
+                   OR classid = 0 AND objid = 1970495847)
         ), writer AS (
-            SELECT writer, pid, array_agg(turn) FILTER (WHERE turn > 0) AS turns FROM held
-            WHERE turn > 0 OR turn = 1970495847 - 8463215219768819712 GROUP BY writer, pid
+            SELECT pid, array_agg(turn) FILTER (WHERE turn IS NOT NULL) AS turns
+            FROM held GROUP BY writer, pid
         )
         SELECT bool_or(turns IS NULL), coalesce(array_agg(DISTINCT turn ORDER BY turn) FILTER (
                    WHERE turn <= up_to AND pid IS DISTINCT FROM pg_backend_pid()
@@ -69,8 +79,6 @@ BEGIN
         INTO is_drawn, under_way
         FROM writer LEFT JOIN LATERAL unnest(turns) turn ON true;
         IF is_drawn IS NOT TRUE THEN
-            -- Whoever folds what he wrote himself goes on with another turn.
-            PERFORM set_config('usage.turn', '', true);
             RETURN;
         END IF;
         PERFORM pg_sleep(0.001);
@@ -157,7 +165,8 @@ FROM (
 ) parts
 GROUP BY bill_id, service, price_per_unit;
 
--- One folds at a time, and so nobody waits for another's rows; the lock is the gate's and one.
+-- One folds at a time, and so nobody waits for another's rows; null when it is somebody else, or
+-- when it cannot be told what has ended. What it writes goes by keys, whatever the planner thinks.
 CREATE FUNCTION usage_fold_bills(which bigint[], OUT bills bigint) LANGUAGE plpgsql
 -- Lets what it writes pass the triggers that keep everybody else out.
 SET usage.is_folding = on
@@ -165,7 +174,6 @@ SETTINGS
 AS $$
 DECLARE ended bigint; awaited bigint[];
 BEGIN
-    bills = 0;
     IF NOT pg_try_advisory_xact_lock(1970495848) THEN
         RETURN;
     ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -175,8 +183,10 @@ BEGIN
     IF ended IS NULL THEN
         RETURN;
     END IF;
+    -- Whoever folds what he wrote himself goes on with another turn.
+    PERFORM set_config('usage.turn', '', true);
     WITH part AS (
-        SELECT bill.id AS bill_id, added.service, added.price_per_unit,
+        SELECT bill.id AS bill_id, customer_id, period, added.service, added.price_per_unit,
                sum(added.units_consumed) AS units_consumed, sum(added.amount) AS amount,
                count(*) AS records
         FROM usage_foldedbill bill CROSS JOIN LATERAL usage_unfolded(
@@ -193,30 +203,27 @@ BEGIN
             amount = mine.amount + EXCLUDED.amount,
             records = mine.records + EXCLUDED.records
     )
-    UPDATE usage_foldedbill bill
-    SET total = bill.total + added.amount, folded_to = ended,
+    INSERT INTO usage_foldedbill AS mine (id, customer_id, period, total, folded_to, under_way)
+    SELECT bill_id, customer_id, period, sum(amount), ended, awaited FROM part
+    GROUP BY bill_id, customer_id, period
+    ON CONFLICT (customer_id, period) DO UPDATE
+    SET total = mine.total + EXCLUDED.total, folded_to = ended,
         -- A turn may still be locked whose records its own transaction has folded.
         under_way = ARRAY(
             SELECT turn FROM unnest(awaited) turn
-            WHERE turn > bill.folded_to OR turn = ANY (bill.under_way)
-        )
-    FROM (SELECT bill_id, sum(amount) AS amount FROM part GROUP BY bill_id) added
-    WHERE id = ANY (which) AND id = bill_id;
+            WHERE turn > mine.folded_to OR turn = ANY (mine.under_way)
+        );
     GET DIAGNOSTICS bills = ROW_COUNT;
 END $$;
 
--- What is new is looked for with a plan made anew each time, for much as for little.
-CREATE FUNCTION usage_fold(OUT bills bigint) LANGUAGE plpgsql AS $$
-DECLARE ended bigint; awaited bigint[]; which bigint[];
+CREATE FUNCTION usage_bills_with_news(folded bigint, awaited bigint[], OUT which bigint[])
+LANGUAGE plpgsql STABLE
+-- By the index of turns, which serves bitmaps alone; with a plan for much as for little.
+SET enable_seqscan = off
+SET enable_indexscan = off
+SET enable_indexonlyscan = off
+AS $$
 BEGIN
-    bills = 0;
-    IF NOT pg_try_advisory_xact_lock(1970495848) THEN
-        RETURN;
-    END IF;
-    SELECT up_to, under_way INTO ended, awaited FROM usage_turns();
-    IF ended IS NULL THEN
-        RETURN;
-    END IF;
     EXECUTE $news$
         SELECT array_agg((
             SELECT id FROM usage_foldedbill bill
@@ -226,19 +233,51 @@ BEGIN
             SELECT DISTINCT customer_id, period FROM usage_record
             WHERE turn > $1 OR turn = ANY ($2)
         ) news$news$
-    INTO which USING (SELECT folded_to FROM usage_folded), (SELECT under_way FROM usage_folded);
-    SELECT usage_fold_bills(which) INTO bills;
-    UPDATE usage_folded SET folded_to = ended, under_way = awaited;
+    INTO which USING folded, awaited;
 END $$;
+
+CREATE FUNCTION usage_fold(OUT bills bigint) LANGUAGE plpgsql AS $$
+DECLARE ended bigint; awaited bigint[]; last record;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(1970495848) THEN
+        RETURN;
+    END IF;
+    SELECT up_to, under_way INTO ended, awaited FROM usage_turns();
+    SELECT folded_to, under_way INTO last FROM usage_folded;
+    bills = usage_fold_bills(usage_bills_with_news(coalesce(last.folded_to, 0), last.under_way));
+    IF bills IS NOT NULL AND ended IS NOT NULL THEN
+        INSERT INTO usage_folded VALUES (true, ended, awaited)
+        ON CONFLICT (is_all) DO UPDATE SET folded_to = ended, under_way = awaited;
+    END IF;
+END $$;
+
+-- How much there is, it does not know yet.
+ANALYZE usage_record (turn);
 """.replace(
     "SETTINGS",
     # A plan that is kept must serve whatever comes: no table is as small as it was when it was
     # made, and a bill's records are found by their own index, not by that of all turns.
     "SET enable_seqscan = off\nSET enable_bitmapscan = off",
 )
-READ_RECORDS_NO_MORE = f"""{FOLD_THE_REST}
-DROP FUNCTION usage_fold, usage_fold_bills, usage_added, usage_lines_added, usage_has_two_prices,
-    usage_unfolded, usage_turns;
+# Before any table: who folds holds this lock and wants the tables.
+FOLD_ALONE = "SELECT pg_advisory_xact_lock(1970495848)"
+READ_RECORDS_NO_MORE = """
+LOCK TABLE usage_record IN ACCESS EXCLUSIVE MODE;
+SELECT usage_fold_bills(array_agg(id)) FROM usage_foldedbill;
+DO $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM usage_record JOIN usage_foldedbill USING (customer_id, period)
+        WHERE turn > folded_to OR turn = ANY (under_way)
+    ) THEN
+        RAISE EXCEPTION 'Not everything could be folded: try again';
+    END IF;
+END $$;
+SET CONSTRAINTS ALL IMMEDIATE;
+SET CONSTRAINTS ALL DEFERRED;
+DROP VIEW usage_bill, usage_billline;
+DROP FUNCTION usage_fold, usage_bills_with_news, usage_fold_bills, usage_added, usage_lines_added,
+    usage_has_two_prices, usage_unfolded, usage_turns;
 DROP TABLE usage_folded;
 """
 
@@ -254,6 +293,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(migrations.RunSQL.noop, by_index("pgtrigger_add_to_bills_9b940")),
         pgtrigger.migrations.RemoveTrigger(model_name="usagerecord", name="choose_period"),
+        pgtrigger.migrations.RemoveTrigger(model_name="usagerecord", name="stay_as_it_is"),
         pgtrigger.migrations.RemoveTrigger(model_name="usagerecord", name="add_to_bills"),
         migrations.RunSQL(
             FORGET_ADDITIONS, before.APPEND + before.FOLD_ALL + before.FOLD_ONE
@@ -270,7 +310,7 @@ class Migration(migrations.Migration):
                 migrations.AddField(
                     "usagerecord",
                     "turn",
-                    models.BigIntegerField(db_default=django.db.models.functions.comparison.Cast(models.Func(models.Value("usage.turn"), function="current_setting"), models.BigIntegerField()), editable=False),
+                    models.BigIntegerField(db_default=django.db.models.functions.comparison.Cast(django.db.models.functions.comparison.NullIf(models.Func(models.Value('usage.turn'), models.Value(True), function='current_setting'), models.Value('')), models.BigIntegerField()), editable=False, serialize=False),
                 ),
             ],
         ),
@@ -286,7 +326,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(READ_RECORDS, READ_RECORDS_NO_MORE),
         pgtrigger.migrations.AddTrigger(
             model_name='usagerecord',
-            trigger=pgtrigger.compiler.Trigger(name='take_turn', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE turn bigint;', func="\n    IF coalesce(current_setting('usage.turn', true), '') = '' THEN\n        PERFORM pg_advisory_xact_lock_shared(1970495847);\n        turn = nextval('usage_turn');\n        PERFORM pg_advisory_xact_lock_shared(8463215219768819712 + turn);\n        PERFORM set_config('usage.turn', turn::text, true);\n    END IF;\n    RETURN NULL;\n    ", hash='b78cf165905ddee76c63de9a7738033b79cec57b', level='STATEMENT', operation='INSERT', pgid='pgtrigger_take_turn_41b3b', table='usage_record', when='BEFORE')),
+            trigger=pgtrigger.compiler.Trigger(name='take_turn', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE turn bigint;', func="\n    IF coalesce(current_setting('usage.turn', true), '') = '' THEN\n        PERFORM pg_advisory_xact_lock_shared(1970495847);\n        turn = nextval('usage_turn');\n        IF turn <= (SELECT folded_to FROM usage_folded) THEN\n            RAISE EXCEPTION 'Turn % was folded already', turn\n            USING HINT = 'Was the sequence lost? Set usage_turn to more than any folded_to.';\n        END IF;\n        PERFORM pg_advisory_xact_lock_shared(8463215219768819712 + turn);\n        PERFORM set_config('usage.turn', turn::text, true);\n    END IF;\n    RETURN NULL;\n    ", hash='efc4276a738e038ad674123238921ff46181f361', level='STATEMENT', operation='INSERT', pgid='pgtrigger_take_turn_41b3b', table='usage_record', when='BEFORE')),
         ),
         pgtrigger.migrations.AddTrigger(
             model_name='usagerecord',
@@ -296,5 +336,9 @@ class Migration(migrations.Migration):
             model_name='usagerecord',
             trigger=pgtrigger.compiler.Trigger(name='open_bills', sql=pgtrigger.compiler.UpsertTriggerSql(declare='DECLARE wrong record; my_turn bigint;', func="\n    IF NOT EXISTS (SELECT FROM fresh) THEN\n        RETURN NULL;\n    END IF;\n    IF current_setting('transaction_isolation') <> 'read committed' THEN\n        RAISE EXCEPTION 'READ COMMITTED only: an older snapshot may miss a closing';\n    END IF;\n    my_turn = current_setting('usage.turn');\n    SELECT period, month, turn INTO wrong\n    FROM (SELECT DISTINCT period, date_trunc('month', recorded_at AT TIME ZONE 'UTC')::date AS month, turn FROM fresh) given\n    WHERE EXISTS (SELECT FROM usage_closing WHERE period BETWEEN first_month AND last_month) OR period < month OR period <> date_trunc('month', period)\n       OR (period > month AND NOT EXISTS (SELECT FROM usage_closing WHERE month BETWEEN first_month AND last_month)) OR turn <> my_turn\n    LIMIT 1;\n    IF FOUND AND wrong.turn <> my_turn THEN\n        RAISE EXCEPTION 'A record comes with the turn of its transaction, and with no other'\n        USING ERRCODE = 'check_violation', CONSTRAINT = 'usage_record_turn';\n    ELSIF FOUND THEN\n        RAISE EXCEPTION 'Usage of % cannot go on the bill of %', wrong.month, wrong.period\n        USING ERRCODE = 'serialization_failure', HINT = 'The month may have been closed just now.';\n    END IF;\n    -- Nearly always all of these bills are there; their customers then are as well.\n    INSERT INTO usage_foldedbill (customer_id, period)\n    SELECT customer_id, period FROM (SELECT DISTINCT customer_id, period FROM fresh) used\n    WHERE (\n        SELECT id FROM usage_foldedbill mine\n        WHERE mine.customer_id = used.customer_id AND mine.period = used.period\n    ) IS NULL\n    ORDER BY customer_id, period\n    ON CONFLICT (customer_id, period) DO NOTHING;\n    RETURN NULL;\n    ", hash='41f27e74c83b3c34f47ba170ba520abe05151765', level='STATEMENT', operation='INSERT', pgid='pgtrigger_open_bills_1b0d9', referencing='REFERENCING NEW TABLE AS fresh ', table='usage_record', when='AFTER')),
         ),
-        migrations.RunSQL(by_index("pgtrigger_open_bills_1b0d9"), migrations.RunSQL.noop),
+        pgtrigger.migrations.AddTrigger(
+            model_name='usagerecord',
+            trigger=pgtrigger.compiler.Trigger(name='stay_as_it_is', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n    IF NEW.period IS NULL THEN\n        NEW.period = OLD.period;\n    END IF;\n    IF NEW.recorded_at = statement_timestamp() THEN\n        NEW.recorded_at = OLD.recorded_at;\n    END IF;\n    IF NEW.created_at = statement_timestamp() THEN\n        NEW.created_at = OLD.created_at;\n    END IF;\n    IF NEW.turn IS NULL OR NEW.turn::text = current_setting('usage.turn', true) THEN\n        NEW.turn = OLD.turn;\n    END IF;\n    -- What is generated is generated later.\n    NEW.amount = OLD.amount;\n    IF NEW IS DISTINCT FROM OLD THEN\n        RAISE EXCEPTION 'A record is never changed: take it back with a correction';\n    END IF;\n    RETURN OLD;\n    ", hash='63fe7e1433067514f2f6c8e7902e874df5275ab0', operation='UPDATE', pgid='pgtrigger_stay_as_it_is_754dd', table='usage_record', when='BEFORE')),
+        ),
+        migrations.RunSQL(by_index("pgtrigger_open_bills_1b0d9"), FOLD_ALONE),
     ]

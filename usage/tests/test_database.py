@@ -97,11 +97,27 @@ def test_the_demo_has_the_bills_of_the_brief_in_this_month():
     assert {bill.period for bill in Bill.objects.all()} == {timezone.now().date().replace(day=1)}
 
 
-def test_a_fixture_loaded_again_changes_nothing():
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("has_written", [False, True])
+def test_a_fixture_loaded_again_changes_nothing(has_written):
     call_command("loaddata", "usage.json", verbosity=0)
     before = list(UsageRecord.objects.values()), list(Bill.objects.values())
+    if not has_written:
+        connection.close()
     call_command("loaddata", "usage.json", verbosity=0)
     assert (list(UsageRecord.objects.values()), list(Bill.objects.values())) == before
+    assert list(proof.discrepancies()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_records_of_many_transactions_are_dumped_and_loaded(tmp_path):
+    insert()
+    insert()
+    dump = tmp_path / "dump.json"
+    call_command("dumpdata", "usage.usagerecord", natural_primary=True, output=str(dump))
+    dump.write_text(dump.read_text().replace('"idempotency_key": "', '"idempotency_key": "2-'))
+    call_command("loaddata", str(dump), verbosity=0)
+    assert Bill.objects.get().total == 4
     assert list(proof.discrepancies()) == []
 
 

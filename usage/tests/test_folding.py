@@ -6,12 +6,12 @@ from functools import partial
 from threading import Event
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from common.tests.races import at_once
 from usage import batches, folding, metering, proof, tasks
-from usage.billing import GATE
+from usage.billing import GATE, TURNS
 from usage.models import Bill, BillLine, Customer, FoldedBill, FoldedLine
 from usage.reading import Usage
 from usage.tests.conftest import ALICE, BOB, next_id_is
@@ -152,6 +152,44 @@ def test_nothing_is_folded_while_somebody_draws_a_turn(two_customers):
 
     assert at_once([draw, fold]) == [None, 0]
     assert folding.fold() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_somebody_elses_locks_are_no_turns(two_customers):
+    use("first")
+    others = (-8 * 10**18, -1, 0, 1, GATE, TURNS + 10**12, 2**63 - 1)
+    is_held, is_done = Event(), Event()
+
+    def hold():
+        with transaction.atomic(), connection.cursor() as cursor:
+            for number in others:
+                # The gate alone means that a turn is being drawn.
+                cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [number])
+            is_held.set()
+            is_done.wait(30)
+
+    def fold():
+        is_held.wait(30)
+        try:
+            return folding.fold()
+        finally:
+            is_done.set()
+
+    assert at_once([hold, fold]) == [None, 1]
+    assert unfolded() == 0
+
+
+@pytest.mark.django_db
+def test_a_sequence_of_turns_that_was_put_back_is_noticed_before_a_record_is_lost(two_customers):
+    use("first")
+    folding.fold()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT setval('usage_turn', 1, false)")
+        with pytest.raises(DatabaseError, match="folded already"), transaction.atomic():
+            use("second")
+        cursor.execute("SELECT setval('usage_turn', max(folded_to)) FROM usage_foldedbill")
+    use("second")
+    assert Bill.objects.get().total == Decimal("0.2")
 
 
 @pytest.mark.django_db(transaction=True)
