@@ -17,7 +17,9 @@ from common.models import KeyedAnswer
 from common.problems import InvalidInput, Problem, fault
 from common.renderers import Answer
 
-VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,200}")
+LONGEST_KEY = 200
+VISIBLE = r"[\x21-\x7e]"
+VISIBLE_ASCII = re.compile(rf"{VISIBLE}{{1,{LONGEST_KEY}}}")
 
 
 class KeyReused(Problem):

@@ -14,13 +14,12 @@ from django.db.models.functions import Cast, NullIf
 
 GATE = 1_970_495_847  # the advisory lock, "usag"
 TURNS = GATE << 32  # and those of turns: this and the turn
-MY_TURN = "usage.turn"
-
-
-def my_turn() -> Cast:
-    """Null where there is none, as in an update."""
-    setting = Func(Value(MY_TURN), Value(True), function="current_setting")
-    return Cast(NullIf(setting, Value("")), models.BigIntegerField())
+TURN_SETTING = "usage.turn"
+# Null where there is none, as in an update.
+CURRENT_TURN = Cast(
+    NullIf(Func(Value(TURN_SETTING), Value(True), function="current_setting"), Value("")),
+    models.BigIntegerField(),
+)
 
 
 def month_of(moment: str) -> str:
@@ -54,7 +53,7 @@ TAKE_TURN = pgtrigger.Trigger(
     level=pgtrigger.Statement,
     declare=[("turn", "bigint")],
     func=f"""
-    IF coalesce(current_setting('{MY_TURN}', true), '') = '' THEN
+    IF coalesce(current_setting('{TURN_SETTING}', true), '') = '' THEN
         PERFORM pg_advisory_xact_lock_shared({GATE});
         turn = nextval('usage_turn');
         IF turn <= (SELECT folded_to FROM usage_folded) THEN
@@ -62,7 +61,7 @@ TAKE_TURN = pgtrigger.Trigger(
             USING HINT = 'Was the sequence lost? Set usage_turn to more than any folded_to.';
         END IF;
         PERFORM pg_advisory_xact_lock_shared({TURNS} + turn);
-        PERFORM set_config('{MY_TURN}', turn::text, true);
+        PERFORM set_config('{TURN_SETTING}', turn::text, true);
     END IF;
     RETURN NULL;
     """,  # noqa: S608
@@ -116,7 +115,7 @@ OPEN_BILLS = pgtrigger.Trigger(
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'READ COMMITTED only: an older snapshot may miss a closing';
     END IF;
-    my_turn = current_setting('{MY_TURN}');
+    my_turn = current_setting('{TURN_SETTING}');
     SELECT period, month, turn INTO wrong
     FROM (SELECT DISTINCT period, {month_of("recorded_at")} AS month, turn FROM fresh) given
     WHERE {is_closed("period")} OR period < month OR period <> date_trunc('month', period)
@@ -158,7 +157,7 @@ STAY_AS_IT_IS = pgtrigger.Trigger(
     IF NEW.created_at = statement_timestamp() THEN
         NEW.created_at = OLD.created_at;
     END IF;
-    IF NEW.turn IS NULL OR NEW.turn::text = current_setting('{MY_TURN}', true) THEN
+    IF NEW.turn IS NULL OR NEW.turn::text = current_setting('{TURN_SETTING}', true) THEN
         NEW.turn = OLD.turn;
     END IF;
     -- What is generated is generated later.

@@ -9,7 +9,7 @@ from django.db import connection
 
 
 def fold() -> int:
-    """All bills, unless somebody is folding already; how many there were to fold."""
+    """All bills; how many there were to fold, 0 also when somebody else is folding already."""
     return folded("SELECT usage_fold()")
 
 

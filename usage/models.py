@@ -227,7 +227,7 @@ class UsageRecord(models.Model):
     reason = models.CharField(max_length=500, db_default="", blank=True)
     created_at = models.DateTimeField(db_default=Now())
     # Of the transaction that it came with; 0 is before all of them.
-    turn = models.BigIntegerField(db_default=billing.my_turn(), editable=False, serialize=False)
+    turn = models.BigIntegerField(db_default=billing.CURRENT_TURN, editable=False, serialize=False)
 
     objects = UsageRecordManager()
 

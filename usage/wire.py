@@ -7,12 +7,13 @@ from msgspec import UNSET, DecodeError, Meta, Raw, Struct, UnsetType
 from msgspec.json import Decoder
 
 from common import parsers as strict
+from common.idempotency import LONGEST_KEY, VISIBLE
 from common.identity import LARGEST_BIGINT
 from usage.models import LONGEST_SERVICE
 
 # Escaped: what no field can take, or a colon, which spoils the counting.
 SUSPICIOUS = re.compile(rb"%s|\\u003a" % strict.SUSPICIOUS.pattern.encode(), re.IGNORECASE)
-VISIBLE = re.compile(r"[\x21-\x7e]*")
+ALL_VISIBLE = re.compile(f"{VISIBLE}*")
 # What is remembered is not to fill the memory with white space.
 LONGEST_KNOWN = 2 * LONGEST_SERVICE
 
@@ -24,7 +25,7 @@ class Sent(Struct, rename="camel", forbid_unknown_fields=True, gc=False):
     service: Annotated[str, Meta(max_length=LONGEST_KNOWN)]
     units_consumed: Raw
     price_per_unit: Raw
-    idempotency_key: Annotated[str, Meta(min_length=1, max_length=200)]
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)]
     recorded_at: str | UnsetType = UNSET
 
 
@@ -46,7 +47,9 @@ def decode_batch(body: bytes) -> list[Sent] | None:
         return None
     # Of all keys at once: asking for each would take as long as decoding all of them.
     keys = "".join([each.idempotency_key for each in records])
-    return records if VISIBLE.fullmatch(keys) and colons_in(records) == body.count(b":") else None
+    return (
+        records if ALL_VISIBLE.fullmatch(keys) and colons_in(records) == body.count(b":") else None
+    )
 
 
 def colons_in(records: list[Sent]) -> int:

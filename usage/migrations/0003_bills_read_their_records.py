@@ -242,10 +242,14 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(1970495848) THEN
         RETURN;
     END IF;
+    -- Before it looks for news: what comes meanwhile is news the next time.
     SELECT up_to, under_way INTO ended, awaited FROM usage_turns();
+    IF ended IS NULL THEN
+        RETURN;
+    END IF;
     SELECT folded_to, under_way INTO last FROM usage_folded;
     bills = usage_fold_bills(usage_bills_with_news(coalesce(last.folded_to, 0), last.under_way));
-    IF bills IS NOT NULL AND ended IS NOT NULL THEN
+    IF bills IS NOT NULL THEN
         INSERT INTO usage_folded VALUES (true, ended, awaited)
         ON CONFLICT (is_all) DO UPDATE SET folded_to = ended, under_way = awaited;
     END IF;

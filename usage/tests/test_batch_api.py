@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from django.utils import timezone
 
-from usage.batches import ONCE_IN
+from usage.batches import RECORDS_PER_FOLD
 from usage.models import UsageRecord
 from usage.tests.conftest import ALICE, BOB, URL, next_id_is, statements, usage
 
@@ -250,7 +250,7 @@ def test_the_team_of_the_batch_owns_its_keys(send, service_of):
 
 
 def test_a_batch_costs_the_same_statements_whatever_its_size(send, is_in_a_transaction):
-    next_id_is(10 * ONCE_IN)
+    next_id_is(10 * RECORDS_PER_FOLD)
     for size in (2, 200):
         batch = [keyed(f"{size}-{n}") for n in range(size)]
         # A look ahead and a COPY. A replay then asks for the customers, inserts what is missing
