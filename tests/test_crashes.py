@@ -106,13 +106,23 @@ class Database:
             own.execute("SELECT pg_advisory_lock(hashtext(%s))", [point])
             yield self
 
-    def wait_until_somebody_stands_still(self) -> None:
+    def who_stands_still(self) -> list[int]:
+        """The processes of PostgreSQL that wait at a point."""
         waiting = """
-            SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+            SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database
             WHERE locktype = 'advisory' AND NOT granted AND datname = %s
         """
         with self.connect() as own:
-            wait_for(lambda: own.execute(waiting, [self.name]).fetchone() != (0,))
+            return [pid for (pid,) in own.execute(waiting, [self.name])]
+
+    def wait_until_somebody_stands_still(self) -> None:
+        wait_for(lambda: bool(self.who_stands_still()))
+
+    def wait_until_gone(self, pids: list[int]) -> None:
+        """PostgreSQL ends what it was told to do before it notices that nobody listens."""
+        left = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY (%s)"
+        with self.connect() as own:
+            wait_for(lambda: own.execute(left, [pids]).fetchone() == (0,))
 
 
 class Learner:
