@@ -107,36 +107,45 @@ OPEN_BILLS = pgtrigger.Trigger(
     operation=pgtrigger.Insert,
     level=pgtrigger.Statement,
     referencing=pgtrigger.Referencing(new="fresh"),  # type: ignore[no-untyped-call]
-    declare=[("wrong", "record"), ("my_turn", "bigint")],
+    declare=[("bills", "record"), ("wrong", "date")],
     func=f"""
-    IF NOT EXISTS (SELECT FROM fresh) THEN
-        RETURN NULL;
-    END IF;
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION 'READ COMMITTED only: an older snapshot may miss a closing';
-    END IF;
-    my_turn = current_setting('{TURN_SETTING}');
-    SELECT period, month, turn INTO wrong
-    FROM (SELECT DISTINCT period, {month_of("recorded_at")} AS month, turn FROM fresh) given
-    WHERE {is_closed("period")} OR period < month OR period <> date_trunc('month', period)
-       OR (period > month AND NOT {is_closed("month")}) OR turn <> my_turn
-    LIMIT 1;
-    IF FOUND AND wrong.turn <> my_turn THEN
-        RAISE EXCEPTION 'A record comes with the turn of its transaction, and with no other'
-        USING ERRCODE = 'check_violation', CONSTRAINT = 'usage_record_turn';
-    ELSIF FOUND THEN
-        RAISE EXCEPTION 'Usage of % cannot go on the bill of %', wrong.month, wrong.period
-        USING ERRCODE = 'serialization_failure', HINT = 'The month may have been closed just now.';
-    END IF;
-    -- Nearly always all of these bills are there; their customers then are as well.
-    INSERT INTO usage_foldedbill (customer_id, period)
-    SELECT customer_id, period FROM (SELECT DISTINCT customer_id, period FROM fresh) used
-    WHERE (
-        SELECT id FROM usage_foldedbill mine
-        WHERE mine.customer_id = used.customer_id AND mine.period = used.period
-    ) IS NULL
-    ORDER BY customer_id, period
-    ON CONFLICT (customer_id, period) DO NOTHING;
+    FOR bills IN
+        SELECT period, turn, array_agg(customer_id) AS customers,
+               {month_of("min(recorded_at)")} AS first_month,
+               {month_of("max(recorded_at)")} AS last_month
+        FROM fresh GROUP BY period, turn ORDER BY period
+    LOOP
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RAISE EXCEPTION 'READ COMMITTED only: an older snapshot may miss a closing';
+        ELSIF bills.turn::text <> current_setting('{TURN_SETTING}') THEN
+            RAISE EXCEPTION 'A record comes with the turn of its transaction, and with no other'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'usage_record_turn';
+        ELSIF {is_closed("bills.period")}
+              OR bills.first_month <> bills.period OR bills.last_month <> bills.period THEN
+            SELECT month INTO wrong
+            FROM (SELECT DISTINCT {month_of("recorded_at")} AS month FROM fresh
+                  WHERE period = bills.period) given
+            WHERE {is_closed("bills.period")}
+               OR bills.period < month OR bills.period <> date_trunc('month', bills.period)
+               OR (bills.period > month AND NOT {is_closed("month")})
+            LIMIT 1;
+            IF FOUND THEN
+                RAISE EXCEPTION 'Usage of % cannot go on the bill of %', wrong, bills.period
+                USING ERRCODE = 'serialization_failure',
+                      HINT = 'The month may have been closed just now.';
+            END IF;
+        END IF;
+        -- Nearly always all of these bills are there; their customers then are as well.
+        INSERT INTO usage_foldedbill (customer_id, period)
+        SELECT customer_id, bills.period FROM (
+            SELECT unnest(bills.customers)
+          EXCEPT
+            SELECT mine.customer_id FROM usage_foldedbill mine
+            WHERE mine.customer_id = ANY (bills.customers) AND mine.period = bills.period
+        ) missing (customer_id)
+        ORDER BY customer_id
+        ON CONFLICT (customer_id, period) DO NOTHING;
+    END LOOP;
     RETURN NULL;
     """,  # noqa: S608
 )

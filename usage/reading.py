@@ -47,14 +47,13 @@ class Usage(Struct, frozen=True, gc=False):
     @property
     def fingerprint(self) -> bytes:
         """16 bytes, equal for records that ask for the same, however it was spelt."""
-        return bytes.fromhex(self.mark(self.recorded_at.isoformat() if self.recorded_at else ""))
+        return self.fingerprint_of(self.recorded_at.isoformat() if self.recorded_at else "")
 
-    def mark(self, at: str) -> str:
-        """The fingerprint in hex; `at` is `recorded_at` as text, which takes long to make."""
+    def fingerprint_of(self, at: str) -> bytes:
+        """The same; `at` is `recorded_at` as text, which takes long to make."""
         # The service comes last: it is the only one that may contain what divides them.
-        amounts = f"{self.units_consumed}\n{self.price_per_unit}"
-        said = f"{self.customer_id}\n{amounts}\n{at}\n{self.service}"
-        return hashlib.sha256(said.encode()).hexdigest()[:32]
+        numbers = f"{self.customer_id}\n{self.units_consumed}\n{self.price_per_unit}"
+        return hashlib.sha256(f"{numbers}\n{at}\n{self.service}".encode()).digest()[:16]
 
 
 class Spoilt(NamedTuple):
