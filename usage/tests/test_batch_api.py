@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from usage.batches import RECORDS_PER_FOLD
@@ -241,6 +242,45 @@ def test_a_batch_and_its_records_singly_are_the_same(send, record):
     assert single.json()["bill"]["period"] == "2026-06"
     record("k2", unitsConsumed=3)
     assert statuses(send(keyed("k2", unitsConsumed="3.0"))) == ["replayed"]
+
+
+EXTREMES = [
+    {"unitsConsumed": "999999999999.999999", "pricePerUnit": "999999999999.999999"},
+    {"unitsConsumed": "0.000001", "pricePerUnit": 0},
+    {"unitsConsumed": "10000.00010000", "pricePerUnit": "1e4"},
+    {"customerId": BOB, "service": "ğ" * 200},
+    {"recordedAt": "0001-01-01T00:00:00Z"},
+    {"recordedAt": "1999-12-31T23:59:59.999999Z"},
+    {"recordedAt": "2000-02-29T23:30:00.000001-01:00"},
+]
+
+
+def test_a_batch_writes_the_same_columns_as_its_records_singly(send, record):
+    def columns(keys):
+        own = {"pk", "id", "idempotency_key", "turn", "created_at"}
+        names = [field.name for field in UsageRecord._meta.fields if field.name not in own]
+        found = UsageRecord.objects.filter(idempotency_key__in=keys)
+        return list(found.order_by("idempotency_key").values(*names))
+
+    bodies = [{"recordedAt": "2026-05-31T23:00:00Z", **each} for each in EXTREMES]
+    together, singly = ([f"{way}{n}" for n in range(len(bodies))] for way in "ab")
+    batch = [keyed(key, **body) for key, body in zip(together, bodies, strict=True)]
+    assert statuses(send(*batch)) == ["created"] * len(bodies)
+    for key, body in zip(singly, bodies, strict=True):
+        assert record(key, **body).status_code == 201
+    assert columns(together) == columns(singly)
+
+
+def test_ids_need_not_be_consecutive(send):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER SEQUENCE usage_record_id_seq INCREMENT 3")
+        try:
+            results = send(*(keyed(f"k{n}") for n in range(5))).json()["results"]
+        finally:
+            cursor.execute("ALTER SEQUENCE usage_record_id_seq INCREMENT 1")
+    ids = {record.idempotency_key: record.pk for record in UsageRecord.objects.all()}
+    assert {result["idempotencyKey"]: result["id"] for result in results} == ids
+    assert sorted(ids.values()) == list(range(min(ids.values()), max(ids.values()) + 1, 3))
 
 
 def test_the_team_of_the_batch_owns_its_keys(send, service_of):
