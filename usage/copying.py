@@ -1,15 +1,15 @@
 """A whole batch at once, when all its keys are new and all its customers known: nearly always.
 
-As PostgreSQL's own COPY in its binary format, which it reads in less time than text
-(https://www.postgresql.org/docs/current/sql-copy.html, Binary Format).
+By COPY in its binary format (https://www.postgresql.org/docs/current/sql-copy.html, Binary Format),
+which takes no longer to write than text, and PostgreSQL a tenth less of its time to take in.
 """
 
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
 from operator import attrgetter
-from struct import Struct
 from typing import Any
 
 import psycopg
@@ -20,16 +20,15 @@ from usage.metering import PASSING, fetch
 from usage.models import first_of_month
 from usage.reading import Usage
 
+# The columns in the order in which `packed` has them.
 COPY = """
 COPY usage_record (id, customer_id, service, units_consumed, price_per_unit, recorded_at, period,
-                   owner, idempotency_key, fingerprint) FROM STDIN (FORMAT binary)
+                   owner, created_at, idempotency_key, fingerprint) FROM STDIN (FORMAT binary)
 """
-COLUMNS = 10
-HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-END = b"\xff\xff"
+COLUMNS = 11
 
-# Ids are consecutive unless somebody else drew some meanwhile. They need not be on the disk before
-# the records are, which come with a commit of their own.
+# Ids are named one by one only when they are not consecutive, as when others drew some meanwhile.
+# They need not be on the disk before the records are, which come with a commit of their own.
 AHEAD = """
 SELECT set_config('synchronous_commit', 'off', true), min(id), max(id),
        CASE WHEN max(id) - min(id) >= count(*) THEN array_agg(id) END,
@@ -55,7 +54,7 @@ def copy_all(owner: str, batch: Sequence[Usage], now: datetime) -> dict[str, int
             connection.wrap_database_errors,
             cursor.copy(COPY) as copy,
         ):
-            copy.write(written(owner, ordered, ids, closings, now))
+            copy.write(packed(owner, ordered, ids, closings, now))
     except (IntegrityError, OperationalError) as error:
         if isinstance(error.__cause__, (psycopg.errors.UniqueViolation, *PASSING)):
             return None
@@ -70,24 +69,52 @@ def look_ahead(count: int) -> tuple[Sequence[int], Months]:
     return ids or range(first, last + 1), closings
 
 
-def written(
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+END = b"\xff\xff"
+# A row is the number of its columns, and each of them after its length.
+length = struct.Struct("!i").pack
+row_of = struct.Struct("!hiqiq").pack
+ID_LENGTH, FINGERPRINT_LENGTH = 8, length(16)
+
+
+def packs(kind: type) -> Callable[[Any], bytes]:
+    """How the driver writes values of this kind, after their length."""
+    dump = psycopg.adapters.get_dumper(kind, PyFormat.BINARY)(kind).dump
+
+    def pack(value: Any) -> bytes:
+        data = bytes(dump(value))  # type: ignore[arg-type]  # None only for what becomes NULL
+        return length(len(data)) + data
+
+    return pack
+
+
+pack_moment, pack_date, pack_decimal = packs(datetime), packs(date), packs(Decimal)
+pack_text = lru_cache(4096)(packs(str))
+
+
+@lru_cache(4096)
+def pack_number(canonical: str) -> bytes:
+    return pack_decimal(Decimal(canonical))
+
+
+def packed(
     owner: str, batch: Sequence[Usage], ids: Iterable[int], closings: Months, now: datetime
 ) -> bytes:
     """The records, as COPY reads them."""
     moments = moments_of(batch, closings, now)
-    owned = text(owner)
+    made = pack_text(owner) + pack_moment(now)
     parts = [HEADER]
     for id, usage in zip(ids, batch, strict=True):
-        said, moment = moments[usage.recorded_at]
+        said, used = moments[usage.recorded_at]
         # Hardly ever the same again: not worth remembering.
         key = usage.key.encode()
         parts += (
-            start(COLUMNS, 8, id, 8, usage.customer_id),
-            text(usage.service),
-            number(usage.units_consumed),
-            number(usage.price_per_unit),
-            moment,
-            owned,
+            row_of(COLUMNS, ID_LENGTH, id, ID_LENGTH, usage.customer_id),
+            pack_text(usage.service),
+            pack_number(usage.units_consumed),
+            pack_number(usage.price_per_unit),
+            used,
+            made,
             length(len(key)),
             key,
             FINGERPRINT_LENGTH,
@@ -97,32 +124,6 @@ def written(
     return b"".join(parts)
 
 
-# Each column comes after its length.
-length = Struct("!i").pack
-FINGERPRINT_LENGTH = length(16)
-start = Struct("!hiqiq").pack
-
-
-def column(kind: type) -> Callable[[Any], bytes]:
-    """How the driver writes such values."""
-    dump = psycopg.adapters.get_dumper(kind, PyFormat.BINARY)(kind).dump
-
-    def with_length(value: Any) -> bytes:
-        data = bytes(dump(value) or b"")
-        return length(len(data)) + data
-
-    return with_length
-
-
-moment_column, day_column, number_column = column(datetime), column(date), column(Decimal)
-text = lru_cache(4096)(column(str))
-
-
-@lru_cache(4096)
-def number(canonical: str) -> bytes:
-    return number_column(Decimal(canonical))
-
-
 def moments_of(
     batch: Sequence[Usage], closings: Months, now: datetime
 ) -> dict[datetime | None, tuple[str, bytes]]:
@@ -130,13 +131,13 @@ def moments_of(
 
     @cache
     def period(month: date) -> bytes:
-        return day_column(period_in(month, closings, now))
+        return pack_date(period_in(month, closings, now))
 
     moments = {}
     for recorded_at in {usage.recorded_at for usage in batch}:
         said = recorded_at.isoformat() if recorded_at else ""
         at = recorded_at or now
-        moments[recorded_at] = said, moment_column(at) + period(first_of_month(at))
+        moments[recorded_at] = said, pack_moment(at) + period(first_of_month(at))
     return moments
 
 

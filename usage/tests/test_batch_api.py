@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -244,7 +245,7 @@ def test_a_batch_and_its_records_singly_are_the_same(send, record):
     assert statuses(send(keyed("k2", unitsConsumed="3.0"))) == ["replayed"]
 
 
-EXTREMES = [
+EXTREMES: list[dict[str, Any]] = [
     {"unitsConsumed": "999999999999.999999", "pricePerUnit": "999999999999.999999"},
     {"unitsConsumed": "0.000001", "pricePerUnit": 0},
     {"unitsConsumed": "10000.00010000", "pricePerUnit": "1e4"},
@@ -269,6 +270,13 @@ def test_a_batch_writes_the_same_columns_as_its_records_singly(send, record):
     for key, body in zip(singly, bodies, strict=True):
         assert record(key, **body).status_code == 201
     assert columns(together) == columns(singly)
+
+
+def test_all_moments_of_a_call_are_one(send):
+    send(keyed("k1"), keyed("k2"))
+    records = list(UsageRecord.objects.all())
+    assert len({record.created_at for record in records}) == 1
+    assert all(record.created_at == record.recorded_at for record in records)
 
 
 def test_ids_need_not_be_consecutive(send):

@@ -2,6 +2,7 @@
 
 import random
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from threading import Event
@@ -27,8 +28,8 @@ def _customers():
         Customer.objects.create(id=id, name=str(id))
 
 
-def usage(key, customer=ALICE, units="1", service="s"):
-    return Usage(key, customer, service, units, "0.1", None)
+def usage(key, customer=ALICE, units="1", service="s", at=None):
+    return Usage(key, customer, service, units, "0.1", at)
 
 
 def use(key, **details):
@@ -76,21 +77,29 @@ def test_one_batch_sent_by_many_is_recorded_once():
 
 
 def test_opposite_batches_never_end_each_other():
-    """Same keys, same customers, opposite order, again and again; half of them written before."""
+    """Same keys, same new bills, opposite order, again and again; some of it written before."""
+
+    def of_round(round, numbers):
+        return [
+            usage(
+                f"{round}-{n:03}",
+                customer=(ALICE, BOB, TAYLOR)[n % 3],
+                service=f"s{n % 7}",
+                at=datetime(2010 + round, 1 + n % 4, 1, tzinfo=UTC),
+            )
+            for n in numbers
+        ]
 
     def go(round, is_reversed):
-        batch = [
-            usage(f"{round}-{n:03}", customer=(ALICE, BOB, TAYLOR)[n % 3], service=f"s{n % 7}")
-            for n in range(60)
-        ]
+        batch = of_round(round, range(60))
         return send(batch[::-1] if is_reversed else batch)
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         [before] = cursor.fetchone()
     for round in range(8):
-        send([usage(f"{round}-{n:03}", customer=(ALICE, BOB, TAYLOR)[n % 3], service=f"s{n % 7}")
-              for n in range(0, 60, 4) if round % 2])  # fmt: skip
+        if round % 2:
+            send(of_round(round, range(0, 60, 4)))
         results = at_once([partial(go, round, n % 2 == 0) for n in range(6)])
         assert all(set(result) <= {"created", "replayed"} for result in results), results
     with connection.cursor() as cursor:
