@@ -1,4 +1,8 @@
-"""How a batch is often taken: a model serializer with `many=True`, and `save()`."""
+"""How a batch is often taken: a model serializer with `many=True`, and `save()`.
+
+With fields as Django REST Framework makes them for the model, named as the API names them: so an
+unknown customer is refused, by a look-up for each record. Keys are left to the database.
+"""
 
 from typing import Any
 
@@ -10,10 +14,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.identity import HasScope, ServiceKey
+from usage.models import Customer
 
 
 class PlainRecord(models.Model):
-    customer_id = models.BigIntegerField()
+    customer = models.ForeignKey(Customer, models.DO_NOTHING, db_constraint=False)
     service = models.CharField(max_length=200)
     units_consumed = models.DecimalField(max_digits=18, decimal_places=6)
     price_per_unit = models.DecimalField(max_digits=18, decimal_places=6)
@@ -32,7 +37,9 @@ class PlainRecord(models.Model):
 
 
 class PlainSerializer(serializers.ModelSerializer[PlainRecord]):
-    customerId = serializers.IntegerField(source="customer_id")
+    customerId = serializers.PrimaryKeyRelatedField(
+        source="customer", queryset=Customer.objects.all()
+    )
     unitsConsumed = serializers.DecimalField(18, 6, source="units_consumed")
     pricePerUnit = serializers.DecimalField(18, 6, source="price_per_unit")
     idempotencyKey = serializers.CharField(source="idempotency_key", max_length=200)
