@@ -73,7 +73,7 @@ HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END = b"\xff\xff"
 # A row is the number of its columns, and each of them after its length.
 length = struct.Struct("!i").pack
-row_of = struct.Struct("!hiqiq").pack
+start_of_row = struct.Struct("!hiqiq").pack
 ID_LENGTH, FINGERPRINT_LENGTH = 8, length(16)
 
 
@@ -109,7 +109,7 @@ def packed(
         # Hardly ever the same again: not worth remembering.
         key = usage.key.encode()
         parts += (
-            row_of(COLUMNS, ID_LENGTH, id, ID_LENGTH, usage.customer_id),
+            start_of_row(COLUMNS, ID_LENGTH, id, ID_LENGTH, usage.customer_id),
             pack_text(usage.service),
             pack_number(usage.units_consumed),
             pack_number(usage.price_per_unit),

@@ -229,22 +229,26 @@ def test_nothing_reaches_a_closed_bill():
     assert Bill.objects.get(period="2026-05-01").total == 1
 
 
-@pytest.mark.parametrize("month", ["2026-04", "2026-05", "2026-07"])
+def insert_together(*moments):
+    """On the bill of June, in one statement."""
+    rows = ", ".join(f"(123, 's', 1, 1, '{moment}', '2026-06-01')" for moment in moments)
+    run(
+        "INSERT INTO usage_record"
+        " (customer_id, service, units_consumed, price_per_unit, recorded_at, period)"
+        f" VALUES {rows}"
+    )
+
+
+@pytest.mark.parametrize("month", ["2026-05", "2026-07"])
 def test_one_record_of_an_open_month_spoils_the_bill_of_another(month):
-    """April is closed: its late usage may come with June's."""
-    services.close_months(period=date(2026, 4, 1), now=timezone.now(), by="")
-    moments = ["2026-06-15", f"{month}-10", "2026-06-15"]
-    sql = f"""
-        INSERT INTO usage_record (customer_id, service, units_consumed, price_per_unit, recorded_at,
-                                  period)
-        VALUES {", ".join(f"(123, 's', 1, 1, '{moment}', '2026-06-01')" for moment in moments)}
-    """
-    if month == "2026-04":
-        run(sql)
-        assert Bill.objects.get().total == 3
-        return
     with pytest.raises(DatabaseError, match=f"Usage of {month}-01 cannot go on the bill of 2026"):
-        run(sql)
+        insert_together("2026-06-15", f"{month}-10", "2026-06-15")
+
+
+def test_usage_of_a_closed_month_may_come_with_that_of_another():
+    services.close_months(period=date(2026, 4, 1), now=timezone.now(), by="")
+    insert_together("2026-06-15", "2026-04-10", "2026-06-15")
+    assert Bill.objects.get().total == 3
 
 
 @pytest.mark.parametrize(
