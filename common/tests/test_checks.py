@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.auth.models import User
 from django.core.checks import run_checks
+from django.core.management import CommandError
 
+from common.management.commands.run import STAFF, expect_a_password_of_ones_own
 from common.tests.running import Service
 
 GOOD = {
@@ -85,6 +89,31 @@ def test_the_server_refuses_with_a_clear_message_and_touches_nothing(tmp_path):
     assert "Traceback" not in refused.stderr
     assert "s3cret" not in refused.stderr
     assert not (tmp_path / "postgres").exists()
+
+
+def test_the_server_refuses_data_whose_staff_has_the_password_of_development(tmp_path):
+    with Service(tmp_path).running("web"):
+        pass
+    refused = Service(tmp_path, GOOD).manage("run", "web")
+    assert refused.returncode != 0
+    assert "changepassword admin" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("changes", "is_right"),
+    [({}, False), ({"is_superuser": False}, False), ({"is_active": False}, True)],
+)
+def test_whoever_everybody_can_sign_in_as_is_refused(changes, is_right):
+    name, password = STAFF
+    user = User.objects.create_superuser(name, password=password)
+    User.objects.update(**changes)
+    with nullcontext() if is_right else pytest.raises(CommandError):
+        expect_a_password_of_ones_own()
+    user.set_password("another")
+    user.save()
+    expect_a_password_of_ones_own()
 
 
 @pytest.mark.parametrize("module", ["wsgi", "rsgi"])

@@ -107,8 +107,10 @@ class Command(BaseCommand):
             users = get_user_model().objects
             if not users.filter(is_superuser=True).exists():
                 users.create_superuser(STAFF[0], password=STAFF[1])
-        elif not Path(settings.STATIC_ROOT, "staticfiles.json").exists():
-            call_command("collectstatic", verbosity=0, interactive=False)
+        else:
+            expect_a_password_of_ones_own()
+            if not Path(settings.STATIC_ROOT, "staticfiles.json").exists():
+                call_command("collectstatic", verbosity=0, interactive=False)
         connections.close_all()  # forked, a connection would be used by two
 
     def welcome(self, web: BaseProcess, stand_ins: dict[str, str]) -> None:
@@ -168,3 +170,14 @@ def answers(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def expect_a_password_of_ones_own() -> None:
+    """A start that forgot DEBUG=0 left a superuser whose password everybody knows."""
+    name, password = STAFF
+    user = get_user_model().objects.filter(username=name, is_active=True).first()
+    if user is not None and user.check_password(password):
+        raise CommandError(
+            f"{name} still signs in with the password of a development set-up: "
+            f"`manage.py changepassword {name}` first."
+        )
