@@ -1,19 +1,19 @@
 """A secret key for development: made once per data directory, never for production."""
 
+import fcntl
 import os
 import secrets
 from pathlib import Path
 
 
 def development_secret_key(directory: Path) -> str:
-    path = directory / "secret_key"
-    if not path.exists():
-        directory.mkdir(parents=True, exist_ok=True)
-        draft = directory / f"secret_key.{os.getpid()}"
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(50))
-        # A process that starts at the same moment must end up with the same key.
-        if not path.exists():
-            draft.rename(path)
-        draft.unlink(missing_ok=True)
-    return path.read_text()
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory / "secret_key", os.O_RDWR | os.O_CREAT, 0o600)
+    with open(descriptor, "r+") as file:
+        # Processes that start at the same moment must end up with the same key.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        key = file.read()
+        if not key:
+            key = secrets.token_urlsafe(50)
+            file.write(key)
+    return key
