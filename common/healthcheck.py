@@ -6,11 +6,9 @@ import sys
 
 if __name__ == "__main__":
     port = int(os.environ.get("PORT", "8000"))
-    # The name must be one that ALLOWED_HOSTS answers.
-    host = os.environ.get("ALLOWED_HOSTS", "localhost").split(",")[0]
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=4)
     try:
-        connection.request("GET", "/health/ready/", headers={"Host": host})
+        connection.request("GET", "/health/ready/")
         sys.exit(connection.getresponse().status != 200)
     except (OSError, http.client.HTTPException):
         sys.exit(1)

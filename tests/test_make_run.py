@@ -228,6 +228,16 @@ def test_the_parts_run_alone(service):
     assert service.manage("run", "everything").returncode != 0
 
 
+def test_a_container_asks_whether_it_is_ready(service):
+    def probe():
+        command = [sys.executable, "-m", "common.healthcheck"]
+        return subprocess.run(command, cwd=settings.BASE_DIR, env=service.environment).returncode
+
+    assert probe() == 1
+    with service.running("web"):
+        assert probe() == 0
+
+
 def test_the_wallet_runs_alone_with_its_own_database(tmp_path):
     wallet = Service(tmp_path, {"DJANGO_SETTINGS_MODULE": "config.wallet_settings"})
     with wallet.running() as process:
