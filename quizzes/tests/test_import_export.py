@@ -375,7 +375,9 @@ def test_the_database_refuses_to_publish_without_a_language() -> None:
 
 def test_a_draft_may_still_change() -> None:
     imported = authoring.import_document(data=document())
-    QuizVersion.objects.filter(pk=imported.version.pk).update(document=document(slug="x"))
+    draft = QuizVersion.objects.filter(pk=imported.version.pk)
+    assert draft.update(document=document(slug="x")) == 1
+    assert draft.get().document == document(slug="x")
 
 
 def test_a_question_is_registered_once_for_all_versions(file: Path) -> None:
