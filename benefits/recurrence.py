@@ -23,11 +23,6 @@ class Recurrence(StrEnum):
         """In words."""
         return HOW_OFTEN[self]
 
-    @property
-    def idle(self) -> timedelta:
-        """So long without any use by anyone is an inactivity period."""
-        return IDLE[self]
-
 
 HOW_OFTEN = {
     Recurrence.DAY: "once a day",
@@ -39,6 +34,7 @@ SPANS = {
     Recurrence.WEEK: timedelta(hours=168),
     Recurrence.MONTH: timedelta(hours=720),
 }
+# So long without any use by anyone is an inactivity period.
 IDLE = {
     Recurrence.DAY: timedelta(hours=14 * 24),
     Recurrence.WEEK: timedelta(hours=21 * 24),

@@ -312,4 +312,4 @@ def test_the_database_means_by_a_recurrence_what_python_means():
                 f"SELECT {sql(SPANS)}, {sql(IDLE)} FROM (VALUES (%s)) AS benefit (recurrence)",
                 [each.value],
             )
-            assert cursor.fetchone() == (each.span, each.idle)
+            assert cursor.fetchone() == (each.span, IDLE[each])
