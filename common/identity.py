@@ -105,7 +105,7 @@ class IsKnown(BasePermission):
 
 
 class HasScope(BasePermission):
-    """The key's scopes contain the view's `required_scope`, one name or one per action."""
+    """The key's scopes contain the view's `required_scope`, a property where actions differ."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         scope: str = view.required_scope  # type: ignore[attr-defined]
