@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Exists, OuterRef
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
@@ -18,7 +16,7 @@ from benefits import idleness, popularity
 from benefits.idleness import Period
 from benefits.models import Benefit, BenefitUsage, Venue
 from benefits.recurrence import WINDOW, Recurrence
-from common.back_office import bar_data, bar_options
+from common.back_office import bar_data, bar_options, expect, own_page
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,7 @@ class Row:
 
 
 def performance_page(admin: ModelAdmin, request: HttpRequest, venue_id: int) -> HttpResponse:
-    if not admin.has_view_permission(request):
-        raise PermissionDenied
+    expect(admin.has_view_permission(request))
     venue = get_object_or_404(Venue, pk=venue_id)
     now = timezone.now()
     uses = BenefitUsage.objects.filter(benefit=OuterRef("pk"), usage_timestamp__lte=now)
@@ -54,34 +51,34 @@ def performance_page(admin: ModelAdmin, request: HttpRequest, venue_id: int) -> 
     days = uses_by_day(venue, now)
     silences = dict(idleness.inactivity(venue=venue.pk, now=now))
     rows = [row(each, silences.get(each.pk, []), now) for each in benefits.values()]
-    request.current_app = admin.admin_site.name
-    context: dict[str, Any] = {
-        **admin.admin_site.each_context(request),
-        "opts": admin.opts,
-        "original": venue,
-        "title": f"How {venue} does",
-        "uses": f"{sum(days.values()):,}",
-        "benefit_count": len(benefits),
-        "idle_now": [each for each in rows if each.idle_days],
-        "best": [
-            {
-                "title": benefits[each.benefit_id].title,
-                "uses": f"{each.uses:,}",
-                "width": percent(each.uses / best[0].uses),
-            }
-            for each in best
-        ],
-        "chart": chart(days),
-        "chart_options": bar_options(),
-        "busiest": max(days.items(), key=lambda each: each[1]),
-        "rows": rows,
-        "months": months(now),
-        "may_change": admin.has_change_permission(request, venue),
-        "may_see_uses": request.user.has_perm("benefits.view_benefitusage"),
-        "uses_url": f"{reverse('admin:benefits_benefitusage_changelist')}"
-        f"?benefit__venue__id__exact={venue.pk}",
-    }
-    return TemplateResponse(request, "admin/benefits/performance.html", context)
+    best_bars = [
+        {
+            "title": benefits[each.benefit_id].title,
+            "uses": f"{each.uses:,}",
+            "width": percent(each.uses / best[0].uses),
+        }
+        for each in best
+    ]
+    uses_list = reverse("admin:benefits_benefitusage_changelist")
+    return own_page(
+        admin,
+        request,
+        "admin/benefits/performance.html",
+        title=f"How {venue} does",
+        original=venue,
+        uses=f"{sum(days.values()):,}",
+        benefit_count=len(benefits),
+        idle_now=[each for each in rows if each.idle_days],
+        best=best_bars,
+        chart=chart(days),
+        chart_options=bar_options(),
+        busiest=max(days.items(), key=lambda each: each[1]),
+        rows=rows,
+        months=months(now),
+        may_change=admin.has_change_permission(request, venue),
+        may_see_uses=request.user.has_perm("benefits.view_benefitusage"),
+        uses_url=f"{uses_list}?benefit__venue__id__exact={venue.pk}",
+    )
 
 
 def uses_by_day(venue: Venue, now: datetime) -> dict[Any, int]:

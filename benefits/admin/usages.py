@@ -1,39 +1,30 @@
 """Uses, to be found, exported and reversed; reversals, to look at only."""
 
-from typing import Any, cast
+from typing import cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import action
-from unfold.paginator import InfinitePaginator
 
 from benefits import services
 from benefits.export import csv_lines
 from benefits.forms import ReversalForm
-from benefits.models import BenefitUsage, Reversal
+from benefits.models import Benefit, BenefitUsage, Person, Reversal, Venue
 from benefits.query import INTEGER
 from benefits.recurrence import Recurrence
-from common.back_office import DayRange, LookOnly, moment
+from common.back_office import DayRange, LongList, LookOnly, expect, link, moment, own_page
 from common.problems import Problem
 from common.spreadsheet import download
 
 REVERSE = "benefits.reverse_use"
-
-
-def link(kind: str, key: object, text: object) -> str:
-    url = reverse(f"admin:benefits_{kind}_change", args=[key])
-    return format_html('<a class="text-link" href="{}">{}</a>', url, text)
 
 
 class UseColumns:
@@ -43,15 +34,15 @@ class UseColumns:
 
     @admin.display(description="Benefit", ordering="benefit")
     def of_benefit(self, use: BenefitUsage) -> str:
-        return link("benefit", use.benefit_id, use.benefit)
+        return link(Benefit, use.benefit_id, use.benefit)
 
     @admin.display(description="Venue")
     def of_venue(self, use: BenefitUsage) -> str:
-        return link("venue", use.benefit.venue_id, use.benefit.venue)
+        return link(Venue, use.benefit.venue_id, use.benefit.venue)
 
     @admin.display(description="Person", ordering="person")
     def by_person(self, use: BenefitUsage) -> str:
-        return link("person", use.person_id, use.person)
+        return link(Person, use.person_id, use.person)
 
     @admin.display(description="Recurrence")
     def recurrence(self, use: BenefitUsage) -> str:
@@ -59,7 +50,7 @@ class UseColumns:
 
 
 @admin.register(BenefitUsage)
-class UsageAdmin(UseColumns, LookOnly, ModelAdmin):  # type: ignore[misc]
+class UsageAdmin(UseColumns, LongList, LookOnly, ModelAdmin):  # type: ignore[misc]
     list_display = ["id", "moment", "by_person", "of_benefit", "of_venue", "recurrence"]
     list_select_related = ["person", "benefit__venue"]
     list_filter = [
@@ -70,10 +61,6 @@ class UsageAdmin(UseColumns, LookOnly, ModelAdmin):  # type: ignore[misc]
     ]
     list_filter_submit = True
     list_per_page = 50
-    # Counting them would take longer than reading a page of them.
-    paginator = InfinitePaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     search_fields = ["person"]  # exactly, as get_search_results says
     search_help_text = "A person's id or whole name"
     ordering = ["-id"]
@@ -110,8 +97,7 @@ class UsageAdmin(UseColumns, LookOnly, ModelAdmin):  # type: ignore[misc]
 
     def export(self, request: HttpRequest) -> StreamingHttpResponse:
         """What the list shows with these filters, all pages of it."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        expect(self.has_view_permission(request))
         found = self.get_changelist_instance(request).get_queryset(request)
         return download("uses", csv_lines(found))
 
@@ -122,8 +108,7 @@ class UsageAdmin(UseColumns, LookOnly, ModelAdmin):  # type: ignore[misc]
         return redirect("admin:benefits_benefitusage_reverse", object_id)
 
     def reverse_page(self, request: HttpRequest, use_id: int) -> HttpResponse:
-        if not self.has_reverse_permission(request):
-            raise PermissionDenied
+        expect(self.has_reverse_permission(request))
         uses = BenefitUsage.objects.select_related("person", "benefit__venue")
         use = uses.filter(pk=use_id).first()
         if use is None:
@@ -132,16 +117,15 @@ class UsageAdmin(UseColumns, LookOnly, ModelAdmin):  # type: ignore[misc]
         form = ReversalForm(request.POST or None)
         if form.is_valid():
             return self.reversed(request, use, form.cleaned_data["reason"])
-        request.current_app = self.admin_site.name
-        context: dict[str, Any] = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "original": f"{use.benefit}, {use.person}",
-            "use": use,
-            "title": "Reverse a use",
-            "form": form,
-        }
-        return TemplateResponse(request, "admin/benefits/reverse.html", context)
+        return own_page(
+            self,
+            request,
+            "admin/benefits/reverse.html",
+            title="Reverse a use",
+            original=f"{use.benefit}, {use.person}",
+            use=use,
+            form=form,
+        )
 
     def reversed(self, request: HttpRequest, use: BenefitUsage, reason: str) -> HttpResponse:
         try:

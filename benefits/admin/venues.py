@@ -5,14 +5,13 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action
 
 from benefits.admin import performance
 from benefits.admin.usages import UseColumns
 from benefits.models import Benefit, BenefitUsage, Person, Venue
-from common.back_office import LookOnly
+from common.back_office import LookOnly, anchor
 
 
 class BenefitInline(TabularInline):  # type: ignore[misc]
@@ -42,8 +41,7 @@ class VenueAdmin(ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Last 180 days")
     def how_it_does(self, venue: Venue) -> str:
-        url = reverse("admin:benefits_venue_performance", args=[venue.pk])
-        return format_html('<a class="text-link" href="{}">How it does</a>', url)
+        return anchor(reverse("admin:benefits_venue_performance", args=[venue.pk]), "How it does")
 
     @action(  # type: ignore[untyped-decorator]
         description="How it does", icon="monitoring", url_path="see-performance"

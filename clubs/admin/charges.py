@@ -1,13 +1,10 @@
 """Charges: by month and state, what happened to each, and the ones that a person settles."""
 
 import json
-from collections.abc import Iterable
 from datetime import date
-from typing import Any
 
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
@@ -16,26 +13,27 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
 from clubs import charging
-from clubs.admin.pages import STATE_COLORS, expect, form_page, link, page_of
+from clubs.admin.pages import STATE_COLORS
 from clubs.forms import SettleForm
-from clubs.models import Charge, ChargeEvent, ChargeRun
-from common.back_office import LookOnly, moment, unbroken
+from clubs.models import Charge, ChargeEvent, ChargeRun, Subscription
+from clubs.months import month_of
+from common import back_office
+from common.back_office import (
+    LongList,
+    LookOnly,
+    expect,
+    form_page,
+    link,
+    moment,
+    page_of,
+    unbroken,
+)
 from common.problems import Problem
 
 
-class MonthFilter(admin.SimpleListFilter):
-    title = "month"
-    parameter_name = "month"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        periods = Charge.objects.order_by("-period").values_list("period", flat=True).distinct()
-        return [(f"{period:%Y-%m}", f"{period:%B %Y}") for period in periods[:24]]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Charge]) -> QuerySet[Charge]:
-        try:
-            return queryset.filter(period=date.fromisoformat(f"{self.value()}-01"))
-        except ValueError:
-            return queryset
+class MonthFilter(back_office.MonthFilter):
+    def newest(self) -> date:
+        return month_of(timezone.now())
 
 
 class EventInline(LookOnly, TabularInline):  # type: ignore[misc]
@@ -57,7 +55,7 @@ class EventInline(LookOnly, TabularInline):  # type: ignore[misc]
 
 
 @admin.register(Charge)
-class ChargeAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
+class ChargeAdmin(LongList, LookOnly, ModelAdmin):  # type: ignore[misc]
     list_display = [
         "number",
         "month_name",
@@ -72,7 +70,6 @@ class ChargeAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     search_fields = ["request_id__exact", "subscription__id__exact", "customer_id__exact"]
     search_help_text = "A request id, a subscription or a customer"
     ordering = ["-id"]
-    show_full_result_count = False
     fields = [
         "month_name", "state_label", "subscription_link", "request_id", "customer", "sku",
         "answer", "attempts", "claimed", "settled", "next_look",
@@ -89,7 +86,7 @@ class ChargeAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="No.", ordering="id")
     def number(self, charge: Charge) -> str:
-        return link("charge", charge.pk, charge.pk)
+        return link(Charge, charge.pk, charge.pk)
 
     @admin.display(description="Month", ordering="period")
     def month_name(self, charge: Charge) -> str:
@@ -113,7 +110,7 @@ class ChargeAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Subscription", ordering="subscription")
     def subscription_link(self, charge: Charge) -> str:
-        return link("subscription", charge.subscription_id, charge.subscription_id)
+        return link(Subscription, charge.subscription_id, charge.subscription_id)
 
     @admin.display(description="Asked for (UTC)", ordering="claimed_at")
     def claimed(self, charge: Charge) -> str:
@@ -157,7 +154,7 @@ class ChargeAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
                 form.add_error(None, refused.detail)
             else:
                 messages.success(request, f"{charge}: settled as {charge.state}.")
-                return redirect(page_of("charge", id))
+                return redirect(page_of(Charge, id))
         description = (
             f"Look request {charge.request_id} up at the shop first. If the order is there and the "
             "month is freed all the same, the customer pays twice."
@@ -169,7 +166,7 @@ class ChargeAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
             title=f"Settle the charge of {charge}",
             description=description,
             button="Settle",
-            back=page_of("charge", id),
+            back=page_of(Charge, id),
         )
 
 

@@ -4,20 +4,19 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
 from clubs import services
-from clubs.admin.pages import CLUB_COLORS, expect, form_page, page_of
+from clubs.admin.pages import CLUB_COLORS
 from clubs.forms import ClubForm, ClubStatusForm, NewClubForm
 from clubs.models import Club, ClubStatus, ClubStatusChange, Subscription
-from common.back_office import LookOnly, moment
+from common.back_office import LookOnly, anchor, expect, form_page, how_many, moment, page_of
 
 
 class HistoryInline(LookOnly, TabularInline):  # type: ignore[misc]
@@ -88,14 +87,13 @@ class ClubAdmin(ModelAdmin):  # type: ignore[misc]
     def get_queryset(self, request: HttpRequest) -> QuerySet[Club]:
         now = timezone.now()
         planned = ClubStatusChange.objects.filter(club=OuterRef("pk"), effect_date__gt=now)
-        members = Subscription.objects.filter(club=OuterRef("pk")).order_by().values("club")
         found: Any = super().get_queryset(request)
         annotated: QuerySet[Club] = found.with_status(at=now).annotate(
             next_status=Subquery(
                 planned.order_by("effect_date", "-id").values("club_status__name")[:1]
             ),
             next_date=Subquery(planned.order_by("effect_date", "-id").values("effect_date")[:1]),
-            members=Subquery(members.annotate(many=Count("pk")).values("many")),
+            members=how_many(Subscription.objects.all(), of="club"),
         )
         return annotated
 
@@ -112,8 +110,7 @@ class ClubAdmin(ModelAdmin):  # type: ignore[misc]
     @admin.display(description="Subscriptions", ordering="members")
     def subscriptions(self, club: Any) -> str:
         url = f"{reverse('admin:clubs_subscription_changelist')}?club__id__exact={club.pk}"
-        text = f"{club.members or 0:,}"
-        return format_html('<a class="text-link" href="{}">{}</a>', url, text)
+        return anchor(url, f"{club.members:,}")
 
     def save_model(self, request: HttpRequest, obj: Club, form: Any, change: bool) -> None:
         with transaction.atomic():
@@ -154,7 +151,7 @@ class ClubAdmin(ModelAdmin):  # type: ignore[misc]
                 text = f"{name.capitalize()} from {made.effect_date:%Y-%m-%d %H:%M} UTC."
                 self.log_change(request, club, text)
             messages.success(request, f"{club}: {text}")
-            return redirect(page_of("club", id))
+            return redirect(page_of(Club, id))
         description = (
             "A decision is added to the history, which is never edited. An active club takes "
             "subscriptions in, a closed one only keeps charging, an inactive one does neither."
@@ -166,5 +163,5 @@ class ClubAdmin(ModelAdmin):  # type: ignore[misc]
             title=f"Change the status of {club}",
             description=f"Now it is {self.status(current).lower()}. {description}",
             button="Decide",
-            back=page_of("club", id),
+            back=page_of(Club, id),
         )

@@ -9,10 +9,10 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 
 from clubs import eligibility, figures
-from clubs.admin.pages import expect, own_page
+from clubs.admin.pages import tab_page
 from clubs.forms import EffectDate
 from clubs.months import month_of
-from common.back_office import bar_data, bar_options
+from common.back_office import bar_data, bar_options, expect
 
 PER_PAGE = 50
 
@@ -32,7 +32,7 @@ def plan_page(admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     after = request.GET.get("after", "")[:36]
     rows = eligibility.judged(at=at, month=month, verdict=verdict, after=after, limit=PER_PAGE + 1)
     chosen = {name: request.GET[name] for name in ("at_0", "at_1") if name in request.GET}
-    return own_page(
+    return tab_page(
         admin,
         request,
         "plan",
@@ -70,7 +70,7 @@ def months_page(admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
         chart("Cancelled", labels, [month.cancelled for month in months], "red-500"),
         chart("Charged", labels, [month.charged for month in months], "green-600"),
     ]
-    return own_page(
+    return tab_page(
         admin,
         request,
         "months",

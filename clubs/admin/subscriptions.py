@@ -16,10 +16,19 @@ from unfold.decorators import action, display
 
 from clubs import services, timeline
 from clubs.admin import planning
-from clubs.admin.pages import STATUS_COLORS, expect, form_page, link, page_of
+from clubs.admin.pages import STATUS_COLORS
 from clubs.forms import StatusForm
-from clubs.models import ClubStatus, Period, Status, Subscription
-from common.back_office import DayRange, LookOnly, moment
+from clubs.models import Club, ClubStatus, Period, Status, Subscription
+from common.back_office import (
+    DayRange,
+    LongList,
+    LookOnly,
+    expect,
+    form_page,
+    link,
+    moment,
+    page_of,
+)
 from common.problems import Problem
 
 
@@ -39,7 +48,7 @@ class StatusNow(admin.SimpleListFilter):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
+class SubscriptionAdmin(LongList, LookOnly, ModelAdmin):  # type: ignore[misc]
     list_display = ["id", "customer_store_id", "club_link", "status", "created"]
     list_filter = [StatusNow, "club", ("create_date", DayRange)]
     list_filter_submit = True
@@ -47,7 +56,6 @@ class SubscriptionAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     search_fields = ["id__startswith", "customer_store_id__exact"]
     search_help_text = "A subscription's id or its beginning, or a customer"
     ordering = ["-create_date", "id"]
-    show_full_result_count = False
     fields = ["id", "customer_store_id", "club_link", "status", "created"]
     readonly_fields = fields
     change_form_template = "admin/clubs/subscription/change_form.html"
@@ -64,7 +72,7 @@ class SubscriptionAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Club", ordering="club__name")
     def club_link(self, subscription: Subscription) -> str:
-        return link("club", subscription.club_id, subscription.club)
+        return link(Club, subscription.club_id, subscription.club)
 
     @display(description="Status now", label=STATUS_COLORS)  # type: ignore[untyped-decorator]
     def status(self, subscription: Any) -> str:
@@ -135,7 +143,7 @@ class SubscriptionAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
                 form.add_error(None, refused.detail)
             else:
                 messages.success(request, f"{subscription}: {text}")
-                return redirect(page_of("subscription", id))
+                return redirect(page_of(Subscription, id))
         description = (
             "A decision is added to the history, which is never edited. The planned end of a "
             "running pause goes with it; a cancellation takes everything planned after it away."
@@ -147,7 +155,7 @@ class SubscriptionAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
             title=f"Change the status of {subscription}",
             description=f"Now it is {self.status(current).lower()}. {description}",
             button="Decide",
-            back=page_of("subscription", id),
+            back=page_of(Subscription, id),
         )
 
 

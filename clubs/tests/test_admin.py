@@ -6,12 +6,13 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.db import connection, transaction
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from clubs import demo, figures, timeline
+from clubs.admin.charges import MonthFilter
 from clubs.models import Charge, ChargeEvent, Club, ClubStatusChange, StatusChange, Subscription
 from clubs.months import month_of
 from clubs.tests.factories import (
@@ -210,6 +211,24 @@ def test_whoever_may_only_look_decides_nothing():
     nobody.force_login(User.objects.create_user("nobody", is_staff=True))
     for page in ("who-is-charged", "months"):
         assert nobody.get(f"/admin/clubs/subscription/{page}/").status_code == 403
+
+
+def test_charges_are_found_by_their_month(chief, settings):
+    settings.BILLING_TIME_ZONE = "Pacific/Kiritimati"  # where a month begins first
+    this = month_of(timezone.now())
+    last = month_of(datetime.combine(this, datetime.min.time(), UTC) - 2 * DAY)
+    new, old = unknown_charge(period=this), unknown_charge(period=last)
+
+    def listed(month):
+        page = chief.get(f"/admin/clubs/charge/?month={month}")
+        return [each.pk for each in page.context["cl"].result_list]
+
+    assert listed(new.month) == [new.pk]
+    assert listed(old.month) == [old.pk]
+    assert listed("nonsense") == [old.pk, new.pk]
+    months = MonthFilter(RequestFactory().get("/"), {}, Charge, None).lookup_choices
+    assert [each for each, _ in months][:2] == [new.month, old.month]
+    assert len(set(months)) == 24
 
 
 def test_histories_are_not_edited_by_any_form(chief):

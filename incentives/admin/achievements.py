@@ -10,11 +10,10 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
-from common.back_office import DayRange, LookOnly
+from common.back_office import DayRange, LongList, LookOnly, OfUsers, expect, link, page_of
 from incentives import achievements
-from incentives.admin.pages import SETTLE, ask_first, expect, link, page_of, staff
-from incentives.admin.people import OfUsers
-from incentives.models import Achievement, AchievementChange
+from incentives.admin.pages import SETTLE, ask_first, staff
+from incentives.models import Achievement, AchievementChange, Rule
 from incentives.wording import condition, labels, money
 
 COLOURS = {
@@ -38,7 +37,7 @@ class ChangeInline(LookOnly, TabularInline):  # type: ignore[misc]
 
 
 @admin.register(Achievement)
-class AchievementAdmin(OfUsers, ModelAdmin):  # type: ignore[misc]
+class AchievementAdmin(OfUsers, LongList, LookOnly, ModelAdmin):  # type: ignore[misc]
     list_display = ["granted_at", "user_id", "incentive", "reward", "status_label", "doubt"]
     list_filter = [
         "needs_review",
@@ -76,7 +75,7 @@ class AchievementAdmin(OfUsers, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Version of the rule")
     def rule_version(self, achievement: Achievement) -> str:
-        return link("rule", achievement.rule_id, achievement.rule.number)
+        return link(Rule, achievement.rule_id, achievement.rule.number)
 
     @admin.display(description="The member's")
     def which(self, achievement: Achievement) -> str:
@@ -134,7 +133,7 @@ class AchievementAdmin(OfUsers, ModelAdmin):  # type: ignore[misc]
             request,
             title=f"{verb}: {achievement.reward}",
             text=text,
-            back=page_of("achievement", achievement.pk),
+            back=page_of(Achievement, achievement.pk),
             act=act,
             is_note_asked=True,
             original=achievement,

@@ -1,47 +1,23 @@
-"""What the pages share: links, and a question before anything that cannot be undone."""
+"""What the pages share: a question before anything that cannot be undone."""
 
 from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
-from django.urls import reverse
-from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 
+from common.back_office import own_page
 from common.problems import Problem
 
 PUBLISH = "incentives.publish_programme"
 SETTLE = "incentives.settle_achievement"
 
 
-def page_of(kind: str, key: object) -> str:
-    return reverse(f"admin:incentives_{kind}_change", args=[key])
-
-
-def link(kind: str, key: object, text: object) -> str:
-    return format_html('<a class="text-link" href="{}">{}</a>', page_of(kind, key), text)
-
-
 def staff(user: AbstractBaseUser | AnonymousUser) -> str:
     return f"staff:{user.get_username()}"
-
-
-def expect(is_allowed: bool) -> None:
-    if not is_allowed:
-        raise PermissionDenied
-
-
-def page(admin: ModelAdmin, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-    return TemplateResponse(
-        request,
-        f"admin/incentives/{template}.html",
-        {**admin.admin_site.each_context(request), "opts": admin.model._meta, **context},
-    )
 
 
 def ask_first(
@@ -62,10 +38,10 @@ def ask_first(
         except Problem as refused:
             messages.error(request, refused.detail)
         return redirect(back)
-    return page(
+    return own_page(
         admin,
         request,
-        "question",
+        "admin/incentives/question.html",
         title=title,
         text=text,
         back=back,

@@ -8,37 +8,37 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from common.back_office import DayRange, LookOnly
-from common.identity import canonical_user_id
-from incentives.models import Eligibility, Event, Progress
+from common.back_office import DayRange, LongList, LookOnly, OfUsers
+from incentives.models import Eligibility, Event, EventType, Progress
 from incentives.progress import progress_of
 from incentives.structures import read_structure
 
 
-class OfUsers(LookOnly):
-    search_fields = ["user_id__exact"]
-    search_help_text = "A user id"
-    show_full_result_count = False
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        term = canonical_user_id(term) or term
-        return super().get_search_results(request, queryset, term)  # type: ignore[misc,no-any-return]
-
-
 @admin.register(Eligibility)
-class EligibilityAdmin(OfUsers, ModelAdmin):  # type: ignore[misc]
+class EligibilityAdmin(OfUsers, LongList, LookOnly, ModelAdmin):  # type: ignore[misc]
     list_display = ["user_id", "employer", "starts_on", "ends_on", "timezone"]
     list_filter = ["employer"]
     list_select_related = ["employer"]
+    # As the index has them; employers by their slugs would have to be joined and sorted.
+    ordering = ["employer_id", "user_id", "starts_on"]
+
+
+class TypeFilter(admin.SimpleListFilter):
+    """Those of the catalogue: to look them up in the log would read all of it."""
+
+    title, parameter_name = "type", "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(slug, slug) for slug in EventType.objects.values_list("slug", flat=True)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
+        return queryset.filter(type=self.value()) if self.value() else queryset
 
 
 @admin.register(Event)
-class EventAdmin(OfUsers, ModelAdmin):  # type: ignore[misc]
+class EventAdmin(OfUsers, LongList, LookOnly, ModelAdmin):  # type: ignore[misc]
     list_display = ["id", "user_id", "type", "occurred_at", "timezone", "owner", "retracted_at"]
-    list_filter = ["type", ("occurred_at", DayRange)]
+    list_filter = [TypeFilter, ("occurred_at", DayRange)]
     list_filter_submit = True
     ordering = ["-id"]
     # Nobody needs somebody's health data to answer why an award was made.
@@ -46,7 +46,7 @@ class EventAdmin(OfUsers, ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(Progress)
-class ProgressAdmin(OfUsers, ModelAdmin):  # type: ignore[misc]
+class ProgressAdmin(OfUsers, LongList, LookOnly, ModelAdmin):  # type: ignore[misc]
     list_display = ["user_id", "programme", "incentive", "how_far", "last_counted_on"]
     list_filter = ["incentive__programme"]
     list_select_related = ["incentive__programme", "rule"]

@@ -14,9 +14,17 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
-from common.back_office import LookOnly, bar_data, bar_options
+from common.back_office import (
+    LookOnly,
+    bar_data,
+    bar_options,
+    expect,
+    link,
+    own_page,
+    page_of,
+)
 from incentives import achievements, programmes
-from incentives.admin.pages import PUBLISH, SETTLE, ask_first, expect, link, page, page_of, staff
+from incentives.admin.pages import PUBLISH, SETTLE, ask_first, staff
 from incentives.models import Achievement, Incentive, Programme, Progress, Rule
 from incentives.wording import labels, money, sentence
 
@@ -92,13 +100,13 @@ class ProgrammeAdmin(ModelAdmin):  # type: ignore[misc]
     def figures(self, request: HttpRequest, object_id: str) -> HttpResponse:
         expect(self.has_view_permission(request))
         programme = get_object_or_404(Programme.objects.select_related("employer"), pk=object_id)
-        return page(
+        return own_page(
             self,
             request,
-            "figures",
+            "admin/incentives/figures.html",
             title=f"{programme.name}: figures",
             original=programme,
-            back=page_of("programme", programme.pk),
+            back=page_of(Programme, programme.pk),
             spent=self.spent_of_budget(programme),
             **figures_of(programme),
         )
@@ -121,7 +129,7 @@ class ProgrammeAdmin(ModelAdmin):  # type: ignore[misc]
             title=f"Publish {programme.name}",
             text="From now on members see it, and what happened since it starts counts. "
             "A dry run of each rule tells how many awards that will be.",
-            back=page_of("programme", programme.pk),
+            back=page_of(Programme, programme.pk),
             act=act,
             original=programme,
         )
@@ -149,7 +157,7 @@ class ProgrammeAdmin(ModelAdmin):  # type: ignore[misc]
             title="Grant what was capped",
             text=f"{waiting:,} were earned when budget or cap was exhausted. "
             "The earliest are granted first, as far as there is enough now.",
-            back=page_of("programme", programme.pk),
+            back=page_of(Programme, programme.pk),
             act=act,
             original=programme,
         )
@@ -217,7 +225,7 @@ class RuleInline(LookOnly, TabularInline):  # type: ignore[misc]
 
     @admin.display(description="Version")
     def version(self, rule: Rule) -> str:
-        return link("rule", rule.pk, rule.number)
+        return link(Rule, rule.pk, rule.number)
 
     @admin.display(description="Rule")
     def in_words(self, rule: Rule) -> str:
@@ -249,6 +257,6 @@ class IncentiveAdmin(ModelAdmin):  # type: ignore[misc]
         expect(request.user.has_perm("incentives.add_rule"))
         incentive = get_object_or_404(Incentive, pk=object_id)
         try:
-            return redirect(page_of("rule", programmes.draft_rule(incentive).pk))
+            return redirect(page_of(Rule, programmes.draft_rule(incentive).pk))
         except Rule.DoesNotExist:
             return redirect(f"{reverse('admin:incentives_rule_add')}?incentive={incentive.pk}")

@@ -6,14 +6,13 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from common.back_office import LookOnly, bar_data, bar_options
+from common.back_office import LookOnly, bar_data, bar_options, expect, page_of
 from common.problems import Problem
 from incentives.models import Employer, EmployerReport
 from incentives.reports.quarters import closed_quarters, make_report
@@ -56,8 +55,7 @@ class EmployerReportAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         )
 
     def make(self, request: HttpRequest) -> HttpResponse:
-        if not self.may_make(request):
-            raise PermissionDenied
+        expect(self.may_make(request))
         form = ReportForm(request.POST)
         if form.is_valid():
             try:
@@ -72,7 +70,7 @@ class EmployerReportAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
             else:
                 if is_new:
                     self.log_addition(request, report, "Made.")
-                return redirect("admin:incentives_employerreport_change", report.pk)
+                return redirect(page_of(EmployerReport, report.pk))
         else:
             messages.error(request, "Choose an employer and a closed quarter.")
         return redirect("admin:incentives_employerreport_changelist")

@@ -17,9 +17,9 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from common.back_office import bar_options
+from common.back_office import bar_options, expect, own_page, page_of
 from incentives import programmes
-from incentives.admin.pages import PUBLISH, ask_first, expect, page, page_of
+from incentives.admin.pages import PUBLISH, ask_first
 from incentives.admin.programmes import chart_of_months
 from incentives.forecasting import forecast
 from incentives.models import EventType, Rule
@@ -220,13 +220,13 @@ class RuleAdmin(ModelAdmin):  # type: ignore[misc]
         rule = self.found(object_id)
         faults = programmes.faults_of_rule(rule)
         told = None if faults else forecast(rule)
-        return page(
+        return own_page(
             self,
             request,
-            "dry_run",
+            "admin/incentives/dry_run.html",
             title=f"Dry run of {rule.incentive.name}, version {rule.number}",
             original=rule,
-            back=page_of("rule", rule.pk),
+            back=page_of(Rule, rule.pk),
             sentence=sentence(rule, labels()),
             faults=faults,
             told=told,
@@ -253,7 +253,7 @@ class RuleAdmin(ModelAdmin):  # type: ignore[misc]
             title=f"Publish version {rule.number} of {rule.incentive.name}",
             text=f"{sentence(rule, labels())} It never changes again; members under way on an "
             "earlier version finish on that one.",
-            back=page_of("rule", rule.pk),
+            back=page_of(Rule, rule.pk),
             act=act,
             original=rule,
         )

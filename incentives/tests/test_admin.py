@@ -292,6 +292,21 @@ def test_reading_does_not_allow_deciding():
     assert nobody.get(f"{ADMIN}rule/{rule.pk}/dry_run/").status_code == 403
 
 
+def test_events_are_found_by_user_and_type(boss):
+    happened(ALICE, noon(1), "birth_reported")
+    happened(ALICE, noon(2))
+    happened(BOB, noon(2))
+
+    def listed(query):
+        page = boss.get(f"{ADMIN}event/?{query}")
+        return [(each.user_id, each.type) for each in page.context["cl"].result_list]
+
+    assert listed("type=birth_reported") == [(ALICE, "birth_reported")]
+    assert listed(f"type=health_data_logged&q={ALICE.upper()}") == [(ALICE, "health_data_logged")]
+    assert listed("type=nonsense") == []
+    assert "?type=checkup_completed" in boss.get(f"{ADMIN}event/").text  # though none happened
+
+
 def test_after_a_top_up_staff_grant_what_was_capped(boss):
     offer(within=programme(budget=0), cost=5)
     member(ALICE)

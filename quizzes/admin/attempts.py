@@ -9,36 +9,14 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
-from common.back_office import DayRange, LookOnly
-from common.identity import canonical_user_id
+from common.back_office import DayRange, LongList, LookOnly, OfUsers, link
 from quizzes.document import LANGUAGES, AnyQuestion, Language, read_document
-from quizzes.models import Attempt, QuestionReward
+from quizzes.models import Attempt, QuestionReward, Quiz
 from quizzes.wording import LANGUAGE_NAMES, Part, given, solution, statement
-
-
-class OfOneUser:
-    """Found by the whole id, which the index knows; counting all rows would cost too much."""
-
-    search_fields = ("user_id__exact",)
-    search_help_text = "A user id"
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = InfinitePaginator
-    list_per_page = 50
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        return queryset.filter(user_id=canonical_user_id(term) or term), False
 
 
 class LanguageFilter(admin.SimpleListFilter):
@@ -84,7 +62,7 @@ class Answered:
 
 
 @admin.register(Attempt)
-class AttemptAdmin(OfOneUser, LookOnly, ModelAdmin):  # type: ignore[misc]
+class AttemptAdmin(OfUsers, LongList, LookOnly, ModelAdmin):  # type: ignore[misc]
     list_display = (
         "started",
         "user_id",
@@ -96,6 +74,7 @@ class AttemptAdmin(OfOneUser, LookOnly, ModelAdmin):  # type: ignore[misc]
     )
     list_filter = ("quiz", LanguageFilter, StatusFilter, ("started_at", DayRange))
     list_filter_submit = True
+    list_per_page = 50
     ordering = ("-id",)
     sortable_by = ()
     fields = (
@@ -121,12 +100,8 @@ class AttemptAdmin(OfOneUser, LookOnly, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Quiz")
     def quiz_version(self, attempt: Attempt) -> str:
-        return format_html(
-            '<a class="text-link" href="{}">{}</a>, version {}',
-            reverse("admin:quizzes_quiz_change", args=[attempt.quiz_id]),
-            attempt.quiz.slug,
-            attempt.version.number,
-        )
+        quiz = link(Quiz, attempt.quiz_id, attempt.quiz.slug)
+        return format_html("{}, version {}", quiz, attempt.version.number)
 
     @admin.display(description="Language")
     def language_name(self, attempt: Attempt) -> str:
@@ -172,9 +147,10 @@ def answered(attempt: Attempt) -> list[Answered]:
 
 
 @admin.register(QuestionReward)
-class QuestionRewardAdmin(OfOneUser, LookOnly, ModelAdmin):  # type: ignore[misc]
+class QuestionRewardAdmin(OfUsers, LongList, LookOnly, ModelAdmin):  # type: ignore[misc]
     list_display = ("user_id", "quiz", "question", "amount", "of_attempt")
     list_select_related = ("question__quiz",)
+    list_per_page = 50
     ordering = ("-id",)
     sortable_by = ()
     fields = ("user_id", "quiz", "question", "amount", "of_attempt")
@@ -186,8 +162,4 @@ class QuestionRewardAdmin(OfOneUser, LookOnly, ModelAdmin):  # type: ignore[misc
 
     @admin.display(description="Attempt")
     def of_attempt(self, reward: QuestionReward) -> str:
-        return format_html(
-            '<a class="text-link" href="{}">{}</a>',
-            reverse("admin:quizzes_attempt_change", args=[reward.attempt_id]),
-            reward.attempt_id,
-        )
+        return link(Attempt, reward.attempt_id, reward.attempt_id)

@@ -9,10 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from unfold.admin import ModelAdmin
 
+from common.back_office import expect
 from common.parsers import parse_json
 from common.problems import Problem
 from quizzes import authoring
-from quizzes.admin.page import chosen_version, expect, newest_version, quiz_page, seen_quiz
+from quizzes.admin.page import chosen_version, newest_version, quiz_page, seen_quiz
 from quizzes.document import DocumentRefused
 from quizzes.forms import DocumentForm
 from quizzes.models import Quiz, QuizVersion

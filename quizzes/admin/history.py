@@ -9,11 +9,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from unfold.admin import ModelAdmin
 
+from common.back_office import expect
 from common.parsers import parse_json
 from common.problems import Problem
 from quizzes import authoring
 from quizzes.admin.editor import faults_of
-from quizzes.admin.page import chosen_version, expect, quiz_page, readable, seen_quiz
+from quizzes.admin.page import chosen_version, quiz_page, readable, seen_quiz
 from quizzes.document import DocumentRefused
 from quizzes.forms import ImportForm
 from quizzes.models import Quiz, QuizVersion

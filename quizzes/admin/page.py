@@ -2,22 +2,16 @@
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
 
+from common.back_office import expect, own_page
 from quizzes.document import LANGUAGES, Document, DocumentRefused, read_document
 from quizzes.models import Quiz, QuizVersion
 from quizzes.wording import LANGUAGE_NAMES, TYPE_NAMES
 
 PUBLISH = "quizzes.publish_quiz"
-
-
-def expect(is_allowed: bool) -> None:
-    if not is_allowed:
-        raise PermissionDenied
 
 
 def seen_quiz(admin: ModelAdmin, request: HttpRequest, quiz_id: int) -> Quiz:
@@ -81,16 +75,12 @@ def quiz_page(
     **context: Any,
 ) -> HttpResponse:
     """`name` is the template's."""
-    request.current_app = admin.admin_site.name
-    return TemplateResponse(
+    return own_page(
+        admin,
         request,
         f"admin/quizzes/quiz/{name}.html",
-        {
-            **admin.admin_site.each_context(request),
-            **frame(admin, request, quiz, name),
-            "opts": admin.opts,
-            "original": quiz,
-            "title": title,
-            **context,
-        },
+        title=title,
+        original=quiz,
+        **frame(admin, request, quiz, name),
+        **context,
     )

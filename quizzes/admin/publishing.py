@@ -9,8 +9,9 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
+from common.back_office import expect
 from quizzes import authoring
-from quizzes.admin.page import PUBLISH, chosen_version, expect, quiz_page, readable, seen_quiz
+from quizzes.admin.page import PUBLISH, chosen_version, quiz_page, readable, seen_quiz
 from quizzes.changes import changes
 from quizzes.document import DocumentRefused, Language
 from quizzes.models import Quiz, QuizVersion

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path
@@ -12,13 +11,13 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
-from common.back_office import LookOnly, bar_options
+from common.back_office import LookOnly, MonthFilter, bar_options, expect, link
 from common.problems import Problem
 from common.spreadsheet import download
 from usage import services
-from usage.admin.pages import MonthFilter, link, money, units
+from usage.admin.pages import money, units
 from usage.export import lines_of_bills
-from usage.models import Bill, BillLine, month_text
+from usage.models import Bill, BillLine, Customer, month_text
 from usage.spending import chart_of
 
 
@@ -86,11 +85,11 @@ class BillAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="No.", ordering="id")
     def number(self, bill: Bill) -> str:
-        return link("bill", bill.pk, bill.pk)
+        return link(Bill, bill.pk, bill.pk)
 
     @admin.display(description="Customer", ordering="customer__name")
     def customer_link(self, bill: Bill) -> str:
-        return link("customer", bill.customer_id, bill.customer)
+        return link(Customer, bill.customer_id, bill.customer)
 
     @admin.display(description="Month", ordering="period")
     def month(self, bill: Bill) -> str:
@@ -145,8 +144,7 @@ class BillAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     def export(self, request: HttpRequest) -> StreamingHttpResponse:
         """The lines of what the list shows with these filters, all pages of it."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        expect(self.has_view_permission(request))
         found = self.get_changelist_instance(request).get_queryset(request)
         return download("bills", lines_of_bills(found))
 

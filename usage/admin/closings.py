@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -11,10 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from common.back_office import LookOnly
+from common.back_office import LookOnly, expect, form_page
 from common.problems import Problem
 from usage import services
-from usage.admin.pages import ask_context
 from usage.forms import ClosingForm
 from usage.models import Closing
 
@@ -24,7 +22,6 @@ class ClosingAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     list_display = ["months", "closed_at", "closed_by"]
     fields = ["months", "closed_at", "closed_by"]
     readonly_fields = fields
-    add_form_template = "admin/usage/ask.html"
 
     @admin.display(description="Months")
     def months(self, closing: Closing) -> str:
@@ -36,8 +33,7 @@ class ClosingAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        if not self.has_add_permission(request):
-            raise PermissionDenied
+        expect(self.has_add_permission(request))
         form = ClosingForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             by = request.user.get_username()
@@ -50,14 +46,16 @@ class ClosingAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
             else:
                 self.say(request, closing)
                 return redirect("admin:usage_closing_changelist")
-        description = (
-            "The bills of a closed month never change again, those of all customers: usage that is"
-            " reported later goes on the current bill. This cannot be undone."
+        return form_page(
+            self,
+            request,
+            form,
+            title="Close months",
+            description="The bills of a closed month never change again, those of all customers:"
+            " usage that is reported later goes on the current bill. This cannot be undone.",
+            button="Close months",
+            back=reverse("admin:usage_closing_changelist"),
         )
-        back = reverse("admin:usage_closing_changelist")
-        context = ask_context(self, request, form, "Close months", description, back)
-        response: HttpResponse = self.render_change_form(request, context, add=True)
-        return response
 
     def say(self, request: HttpRequest, closing: Closing | None) -> None:
         if closing is None:

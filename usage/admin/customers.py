@@ -7,12 +7,11 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 
-from common.back_office import LookOnly
+from common.back_office import LookOnly, anchor, link
 from usage import services
-from usage.admin.pages import link, money
+from usage.admin.pages import money
 from usage.models import Bill, Customer, first_of_month, month_text
 
 
@@ -29,7 +28,7 @@ class BillInline(LookOnly, TabularInline):  # type: ignore[misc]
 
     @admin.display(description="Month")
     def month(self, bill: Bill) -> str:
-        return link("bill", bill.pk, month_text(bill.period))
+        return link(Bill, bill.pk, month_text(bill.period))
 
     @admin.display(description="Total")
     def amount(self, bill: Bill) -> str:
@@ -66,7 +65,7 @@ class CustomerAdmin(ModelAdmin):  # type: ignore[misc]
     @admin.display(description="Records")
     def records(self, customer: Customer) -> str:
         url = f"{reverse('admin:usage_usagerecord_changelist')}?customer={customer.pk}"
-        return format_html('<a class="text-link" href="{}">Records</a>', url)
+        return anchor(url, "Records")
 
     def has_delete_permission(self, request: HttpRequest, obj: Customer | None = None) -> bool:
         return False

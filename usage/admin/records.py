@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
@@ -11,25 +10,27 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
-from unfold.paginator import InfinitePaginator
 
-from common.back_office import DayRange, LookOnly, moment
+from common.back_office import (
+    DayRange,
+    LongList,
+    LookOnly,
+    MonthFilter,
+    expect,
+    form_page,
+    link,
+    moment,
+    page_of,
+)
 from common.identity import LARGEST_BIGINT
 from common.models import ApiKey
 from common.problems import Problem
 from common.spreadsheet import download
 from usage import corrections
-from usage.admin.pages import (
-    MonthFilter,
-    ask_context,
-    link,
-    money,
-    page_of,
-    units,
-)
+from usage.admin.pages import money, units
 from usage.export import lines_of_records
 from usage.forms import CorrectionForm
-from usage.models import Bill, UsageRecord, month_text
+from usage.models import Bill, Customer, UsageRecord, month_text
 
 NOBODYS = "-"
 
@@ -66,7 +67,7 @@ class CorrectionFilter(admin.SimpleListFilter):
 
 
 @admin.register(UsageRecord)
-class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
+class RecordAdmin(LongList, LookOnly, ModelAdmin):  # type: ignore[misc]
     list_display = [
         "number",
         "moment",
@@ -85,9 +86,6 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     search_fields = ["customer", "idempotency_key"]  # exactly, as get_search_results says
     search_help_text = "A customer's id or an idempotency key"
     ordering = ["-id"]
-    show_full_result_count = False
-    # Nobody counts fifty million of them for a list.
-    paginator = InfinitePaginator
     fieldsets = [
         (None, {"fields": ["customer_link", "service", "units", "price", "sum", "moment"]}),
         ("On the bill", {"fields": ["bill_link", "late"]}),
@@ -107,11 +105,10 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         "team",
     ]
     actions_detail = ["correct"]
-    add_form_template = "admin/usage/ask.html"  # for taking back: nothing is added
 
     @admin.display(description="No.", ordering="id")
     def number(self, record: UsageRecord) -> str:
-        return link("usagerecord", record.pk, record.pk)
+        return link(UsageRecord, record.pk, record.pk)
 
     @admin.display(description="Used at (UTC)")
     def moment(self, record: UsageRecord) -> str:
@@ -119,7 +116,7 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Customer")
     def customer_link(self, record: UsageRecord) -> str:
-        return link("customer", record.customer_id, record.customer)
+        return link(Customer, record.customer_id, record.customer)
 
     @admin.display(description="Units")
     def units(self, record: UsageRecord) -> str:
@@ -141,7 +138,7 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     @admin.display(description="Bill")
     def bill_link(self, record: UsageRecord) -> str:
         bill = Bill.objects.get(customer=record.customer_id, period=record.period)
-        return link("bill", bill.pk, month_text(record.period))
+        return link(Bill, bill.pk, month_text(record.period))
 
     @admin.display(description="Late for")
     def late(self, record: UsageRecord) -> str:
@@ -149,12 +146,12 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Corrects")
     def corrects_link(self, record: UsageRecord) -> str:
-        return link("usagerecord", record.corrects_id, record.corrects) if record.corrects else "-"
+        return link(UsageRecord, record.corrects_id, record.corrects) if record.corrects else "-"
 
     @admin.display(description="Corrected by")
     def corrected_by(self, record: UsageRecord) -> str:
         found = record.corrections.first()
-        return link("usagerecord", found.pk, found) if found else "-"
+        return link(UsageRecord, found.pk, found) if found else "-"
 
     @admin.display(description="Team")
     def team(self, record: UsageRecord) -> str:
@@ -183,8 +180,7 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     def export(self, request: HttpRequest) -> StreamingHttpResponse:
         """What the list shows with these filters, all pages of it."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        expect(self.has_view_permission(request))
         found = self.get_changelist_instance(request).get_queryset(request)
         return download("records", lines_of_records(found))
 
@@ -198,8 +194,7 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         return redirect("admin:usage_usagerecord_take_back", object_id)
 
     def take_back(self, request: HttpRequest, id: int) -> HttpResponse:
-        if not self.has_correct_permission(request):
-            raise PermissionDenied
+        expect(self.has_correct_permission(request))
         record = UsageRecord.objects.filter(pk=id).first() if id <= LARGEST_BIGINT else None
         if record is None:
             raise Http404
@@ -219,15 +214,19 @@ class RecordAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
                 if not made.is_replay:
                     self.log_change(request, record, "Taken back.")
                 messages.success(request, f"Taken back: {record}.")
-                return redirect(page_of("usagerecord", made.id))
+                return redirect(page_of(UsageRecord, made.id))
         description = (
             f"{record.service} for {record.customer}: {units(record.units_consumed)} units at"
             f" {money(record.price_per_unit)}, {money(record.amount)} in all, reported by"
             f" {record.owner or 'staff'}. A new record takes all of it back, on the bill of its"
             " month or, if that is closed, on the current one."
         )
-        context = ask_context(
-            self, request, form, "Take the record back", description, page_of("usagerecord", id)
+        return form_page(
+            self,
+            request,
+            form,
+            title="Take the record back",
+            description=description,
+            button="Take the record back",
+            back=page_of(UsageRecord, id),
         )
-        response: HttpResponse = self.render_change_form(request, context, add=True)
-        return response

@@ -6,31 +6,27 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.admin import helpers
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
-from unfold.forms import AdminForm
 
-from common.back_office import DayRange
-from common.identity import canonical_user_id
+from common.back_office import DayRange, OfUsers, expect, form_page, link, page_of
 from common.problems import Problem
 from wallet import adjustments
-from wallet.admin.pages import LookOnly, link, page_of, signed
+from wallet.admin.pages import LookOnly, signed
 from wallet.forms import AdjustmentForm
 from wallet.models import Account, Adjustment
 
 
 @admin.register(Adjustment)
-class AdjustmentAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
+class AdjustmentAdmin(OfUsers, LookOnly, ModelAdmin):  # type: ignore[misc]
     list_display = [
         "requested_at",
         "user_id",
@@ -43,8 +39,6 @@ class AdjustmentAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     list_filter = ["state", ("requested_at", DayRange)]
     list_filter_submit = True
     list_select_related = ["requested_by", "decided_by"]
-    search_fields = ["user_id__exact"]
-    search_help_text = "A user id"
     show_full_result_count = False
     fieldsets = [
         (None, {"fields": ["user", "signed_amount", "reason", "corrects"]}),
@@ -63,7 +57,6 @@ class AdjustmentAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
         ),
     ]
     readonly_fields = ["user", "signed_amount", "state_label"]
-    add_form_template = "admin/wallet/adjustment/ask.html"
 
     @admin.display(description="Amount", ordering="amount")
     def signed_amount(self, adjustment: Adjustment) -> str:
@@ -81,7 +74,7 @@ class AdjustmentAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     def user(self, adjustment: Adjustment) -> str:
         if not Account.objects.filter(pk=adjustment.user_id).exists():
             return adjustment.user_id
-        return link("account", adjustment.user_id, adjustment.user_id)
+        return link(Account, adjustment.user_id, adjustment.user_id)
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return (
@@ -92,13 +85,6 @@ class AdjustmentAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return self.has_ask_permission(request)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Adjustment], search_term: str
-    ) -> tuple[QuerySet[Adjustment], bool]:
-        term = search_term.strip()
-        term = canonical_user_id(term) or term
-        return super().get_search_results(request, queryset, term)  # type: ignore[no-any-return]
 
     def get_urls(self) -> list[URLPattern]:
         decisions = [
@@ -114,17 +100,23 @@ class AdjustmentAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        if not self.has_add_permission(request):
-            raise PermissionDenied
+        expect(self.has_add_permission(request))
         form = AdjustmentForm(request.POST or None, initial=request.GET.dict())
         if form.is_valid():
             try:
                 return self.asked(request, form.cleaned_data)
             except Problem as refused:
                 form.add_error(None, refused.detail)
-        context = self.ask_context(request, form)
-        response: HttpResponse = self.render_change_form(request, context, add=True)
-        return response
+        return form_page(
+            self,
+            request,
+            form,
+            title="Adjust a balance",
+            description=f"Up to {settings.WALLET_ADJUSTMENT_LIMIT:,} coins are posted at once. "
+            "A larger adjustment waits until somebody else approves it.",
+            button="Adjust",
+            back=reverse("admin:wallet_adjustment_changelist"),
+        )
 
     def asked(self, request: HttpRequest, said: dict[str, Any]) -> HttpResponse:
         with transaction.atomic():
@@ -139,24 +131,7 @@ class AdjustmentAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
             messages.success(request, f"Posted: {adjustment}.")
         else:
             messages.warning(request, f"{adjustment} waits until somebody else approves it.")
-        return redirect(page_of("adjustment", adjustment.pk))
-
-    def ask_context(self, request: HttpRequest, form: AdjustmentForm) -> dict[str, Any]:
-        description = (
-            f"Up to {settings.WALLET_ADJUSTMENT_LIMIT:,} coins are posted at once. "
-            "A larger adjustment waits until somebody else approves it."
-        )
-        fields = {"fields": list(form.fields), "description": description}
-        return {
-            **self.admin_site.each_context(request),
-            "title": "Adjust a balance",
-            "adminform": AdminForm(form, [(None, fields)], {}, [], model_admin=self),
-            "errors": helpers.AdminErrorList(form, []),  # type: ignore[arg-type]
-            "inline_admin_formsets": [],
-            "media": self.media + form.media,
-            "is_popup": False,
-            "original": None,
-        }
+        return redirect(page_of(Adjustment, adjustment.pk))
 
     def change_view(
         self,
@@ -177,8 +152,7 @@ class AdjustmentAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
     def decide(
         self, request: HttpRequest, id: UUID, decision: Callable[..., Adjustment], word: str
     ) -> HttpResponse:
-        if not self.has_decide_permission(request):
-            raise PermissionDenied
+        expect(self.has_decide_permission(request))
         try:
             with transaction.atomic():
                 adjustment = decision(id=id, by=request.user, now=timezone.now())
@@ -186,4 +160,4 @@ class AdjustmentAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
             messages.success(request, f"{word}: {adjustment}.")
         except Problem as refused:
             messages.error(request, refused.detail)
-        return redirect(page_of("adjustment", id))
+        return redirect(page_of(Adjustment, id))

@@ -1,9 +1,8 @@
-"""What the wallet's pages share: nothing is written from them, and they lead to each other."""
+"""What the wallet's pages share: who may adjust, and the way there."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.http import urlencode
 
 from common import back_office
@@ -18,14 +17,6 @@ class LookOnly(back_office.LookOnly):
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("wallet.approve_adjustment")
-
-
-def page_of(kind: str, key: object) -> str:
-    return reverse(f"admin:wallet_{kind}_change", args=[key])
-
-
-def link(kind: str, key: object, text: object) -> str:
-    return format_html('<a class="text-link" href="{}">{}</a>', page_of(kind, key), text)
 
 
 def ask(**start: str | int) -> HttpResponse:

@@ -73,7 +73,9 @@ def test_entries_are_found_by_user_reference_kind_and_day(chief):
     assert listed(chief, f"{ENTRIES}?q={ALICE.upper()}") == [first.id]
     assert listed(chief, f"{ENTRIES}?q=order 7") == [first.id]
     assert listed(chief, f"{ENTRIES}?q=order") == []
+    assert listed(chief, f"{ENTRIES}?kind=fee") == listed(chief, f"{ENTRIES}?kind= fee ")
     assert listed(chief, f"{ENTRIES}?kind=fee") == [second.id]
+    assert listed(chief, f"{ENTRIES}?kind=fe") == []
     assert listed(chief, f"{ENTRIES}?created_at_from={today}") == [second.id, first.id]
     assert listed(chief, f"{ENTRIES}?created_at_to=2020-01-01") == []
 
