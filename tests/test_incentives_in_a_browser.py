@@ -168,14 +168,20 @@ def test_an_award_explains_itself_and_a_doubtful_one_is_settled(page: Page, db: 
     assert [each.status for each in awards(ALICE)] == ["reversed"]
 
 
-def test_a_dead_letter_is_sent_again(page: Page, db: None, settings: Any) -> None:
-    settings.WEBHOOKS_TO_LOOPBACK = True
+def dead_letters(*users: str) -> None:
     partner = make_partner()
     now = timezone.now()
     endpoints.add_endpoint(partner=partner, url="http://127.0.0.1:9/hook", now=now)
-    earn(make_rule(make_programme(partner)), ALICE)
+    rule = make_rule(make_programme(partner))
+    for user in users:
+        earn(rule, user)
     feed.publish_all(now=now)
     Delivery.objects.update(state="dead", tries=9)
+
+
+def test_a_dead_letter_is_sent_again(page: Page, db: None, settings: Any) -> None:
+    settings.WEBHOOKS_TO_LOOPBACK = True
+    dead_letters(ALICE)
     page.goto(f"{ADMIN}/partner/")
     page.get_by_role("row").filter(has_text="rewards-co").get_by_role("link", name="1").click()
     row = page.locator("#result_list tbody tr")
@@ -186,3 +192,20 @@ def test_a_dead_letter_is_sent_again(page: Page, db: None, settings: Any) -> Non
     page.get_by_role("button", name="Run").click()
     expect(page.get_by_text("1 on their way again, with the ids they had.")).to_be_visible()
     assert Delivery.objects.get().state == "pending"
+
+
+def test_all_dead_letters_are_sent_again_at_once(
+    page: Page, db: None, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WEBHOOKS_TO_LOOPBACK = True
+    monkeypatch.setattr("incentives.admin.DeliveryAdmin.list_per_page", 1)
+    dead_letters(ALICE, BOB)
+    page.goto(f"{ADMIN}/delivery/?state__exact=dead")
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    page.locator("#action-toggle").check()
+    page.get_by_role("link", name="Select all of them, on other pages too").click()
+    expect(page.get_by_text("All selected, those on other pages too")).to_be_visible()
+    page.locator("[name=action]").select_option("replay")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text("2 on their way again, with the ids they had.")).to_be_visible()
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"pending"}

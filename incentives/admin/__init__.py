@@ -2,7 +2,9 @@
 
 from incentives.admin.achievements import AchievementAdmin
 from incentives.admin.catalogue import EmployerAdmin, EventTypeAdmin
-from incentives.admin.partners import DeliveryAdmin, FeedEntryAdmin, PartnerAdmin
+from incentives.admin.deliveries import DeliveryAdmin
+from incentives.admin.feed import FeedEntryAdmin
+from incentives.admin.partners import PartnerAdmin
 from incentives.admin.people import EligibilityAdmin, EventAdmin, ProgressAdmin
 from incentives.admin.programmes import IncentiveAdmin, ProgrammeAdmin
 from incentives.admin.reports import EmployerReportAdmin

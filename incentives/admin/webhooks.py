@@ -7,8 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -20,6 +19,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from common.back_office import expect, how_many, page_of
 from common.problems import InvalidInput, Problem
 from incentives.models import Delivery, WebhookEndpoint
 from incentives.partners import endpoints
@@ -81,8 +81,12 @@ class WebhookEndpointAdmin(ModelAdmin):  # type: ignore[misc]
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEndpoint]:
         found: QuerySet[WebhookEndpoint] = super().get_queryset(request)
         return found.annotate(
-            how_many_waiting=Count("deliveries", filter=in_state(Delivery.State.PENDING)),
-            how_many_dead=Count("deliveries", filter=in_state(Delivery.State.DEAD)),
+            how_many_waiting=how_many(
+                Delivery.objects.filter(state=Delivery.State.PENDING), of="endpoint"
+            ),
+            how_many_dead=how_many(
+                Delivery.objects.filter(state=Delivery.State.DEAD), of="endpoint"
+            ),
         )
 
     def get_fields(self, request: HttpRequest, obj: WebhookEndpoint | None = None) -> Any:
@@ -183,7 +187,7 @@ class WebhookEndpointAdmin(ModelAdmin):  # type: ignore[misc]
             messages.success(request, words)
         except Problem as refused:
             messages.error(request, refused.detail)
-        return redirect("admin:incentives_webhookendpoint_change", id)
+        return redirect(page_of(WebhookEndpoint, id))
 
     def disable(self, request: HttpRequest, id: int) -> HttpResponse:
         reason = f"By {request.user}."
@@ -196,7 +200,7 @@ class WebhookEndpointAdmin(ModelAdmin):  # type: ignore[misc]
             secret = endpoints.rotate_secret(id=id, now=timezone.now())
         except Problem as refused:
             messages.error(request, refused.detail)
-            return redirect("admin:incentives_webhookendpoint_change", id)
+            return redirect(page_of(WebhookEndpoint, id))
         self.log_change(request, endpoint, "Secret rotated.")
         return self.issued(request, endpoint, secret)
 
@@ -213,14 +217,9 @@ class WebhookEndpointAdmin(ModelAdmin):  # type: ignore[misc]
                 messages.success(request, f"{count} more on their way.")
             except Problem as refused:
                 messages.error(request, refused.detail)
-        return redirect("admin:incentives_webhookendpoint_change", id)
+        return redirect(page_of(WebhookEndpoint, id))
 
     def changeable(self, request: HttpRequest, id: int) -> WebhookEndpoint:
         endpoint = get_object_or_404(WebhookEndpoint, pk=id)
-        if not super().has_change_permission(request, endpoint):
-            raise PermissionDenied
+        expect(super().has_change_permission(request, endpoint))
         return endpoint
-
-
-def in_state(state: str) -> Q:
-    return Q(deliveries__state=state)

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from standardwebhooks import Webhook
@@ -23,6 +24,7 @@ from incentives.partners.tests.factories import earn, make_partner, make_program
 pytestmark = pytest.mark.django_db
 ROOT = "/admin/incentives"
 URL = "http://127.0.0.1:9/hook"
+NOW = timezone.now()
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +125,33 @@ def test_the_list_shows_how_partners_stand_in_few_queries(
         page = chief.get(f"{ROOT}/partner/")
     (row,) = [each for each in page.context["cl"].result_list if each.pk == partner.pk]
     assert (row.how_many_programmes, row.how_many_dead, row.last_sequence) == (1, 2, 2)
+
+
+DELIVERIES_READ = """
+SELECT pg_stat_get_xact_tuples_returned('incentives_delivery'::regclass)
+     + (SELECT sum(pg_stat_get_xact_tuples_returned(indexrelid)) FROM pg_index
+        WHERE indrelid = 'incentives_delivery'::regclass)
+"""
+
+
+@pytest.mark.parametrize("page", ["partner", "webhookendpoint"])
+def test_what_is_counted_reads_no_delivery_that_arrived(chief, partner, page):
+    publish(partner, *(str(user) for user in range(1, 41)))
+    endpoint, _ = endpoints.add_endpoint(partner=partner, url=URL, now=NOW)
+    states = ["dead"] * 3 + ["delivered"] * 37
+    Delivery.objects.bulk_create(
+        Delivery(endpoint=endpoint, entry=entry, state=state, due_at=NOW)
+        for entry, state in zip(FeedEntry.objects.all(), states, strict=True)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # as in a table that is large
+        cursor.execute(DELIVERIES_READ)
+        [before] = cursor.fetchone()
+        [row] = chief.get(f"{ROOT}/{page}/").context["cl"].result_list
+        cursor.execute(DELIVERIES_READ)
+        [after] = cursor.fetchone()
+    assert row.how_many_dead == 3
+    assert after - before == 3
 
 
 # Endpoints
