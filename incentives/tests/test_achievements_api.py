@@ -1,6 +1,8 @@
 """GET /incentives/achievements/ and POST …/consent/."""
 
+import base64
 import uuid
+from urllib.parse import urlencode
 
 import pytest
 from django.utils import timezone
@@ -203,6 +205,67 @@ def test_the_newest_come_first_in_pages(alice, django_assert_num_queries):
     rest = alice.get(first["next"]).json()
     assert (len(first["results"]), len(rest["results"]), rest["next"]) == (20, 10, None)
     assert len({each["id"] for each in first["results"] + rest["results"]}) == 30
+
+
+def page_of(response):
+    assert response.status_code == 200, response.content
+    return [each["id"] for each in response.json()["results"]]
+
+
+def granted_at_once(many):
+    """As one evaluation grants them: all in the same moment."""
+    rule = offer({"structure": "single", "event": "checkup_completed"}).rules.get()
+    now = timezone.now()
+    Achievement.objects.bulk_create(
+        Achievement(
+            incentive=rule.incentive, rule=rule, user_id=ALICE, ordinal=ordinal, version=1,
+            status="granted", achieved_at=now, effective_on=now.date(), granted_at=now, days=[],
+        )
+        for ordinal in range(1, many + 1)
+    )  # fmt: skip
+    return [str(each.pk) for each in Achievement.objects.order_by("-granted_at", "-id")]
+
+
+def test_what_was_granted_in_one_moment_is_paged_there_and_back(alice):
+    ids = granted_at_once(30)
+    there = [alice.get(f"{ACHIEVEMENTS}?page_size=10")]
+    while after := there[-1].json()["next"]:
+        there.append(alice.get(after))
+    assert [page_of(each) for each in there] == [ids[:10], ids[10:20], ids[20:]]
+    back = alice.get(there[2].json()["previous"])
+    assert page_of(back) == ids[10:20]
+    assert page_of(alice.get(back.json()["previous"])) == ids[:10]
+    assert page_of(alice.get(back.json()["next"])) == ids[20:]
+
+
+def test_more_than_a_thousand_of_one_moment_are_all_told(alice):
+    ids = granted_at_once(1150)
+    found, path = [], f"{ACHIEVEMENTS}?page_size=100"
+    while path:
+        response = alice.get(path)
+        found += page_of(response)
+        path = response.json()["next"]
+    assert found == ids
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"p": "2026-06-05 16:00:00+00:00"},
+        {"p": ["2026-06-05 16:00:00+00:00", ""]},
+        {"p": ["2026-06-05 16:00:00+00:00", "x"]},
+        {"p": ["2026-06-05 16:00:00+00:00", str(uuid.uuid4()), "x"]},
+        {"p": ["2026-06-05 16:00:00", str(uuid.uuid4())]},
+        {"p": ["2026-06-05", str(uuid.uuid4())]},
+        {"p": ["2026-06-31 16:00:00+00:00", str(uuid.uuid4())]},
+        {"p": ["5", str(uuid.uuid4())]},
+    ],
+)
+def test_a_forged_cursor_is_bad_input(alice, said):
+    cursor = base64.b64encode(urlencode(said, doseq=True).encode()).decode()
+    response = alice.get(ACHIEVEMENTS, {"cursor": cursor})
+    assert response.status_code == 400, response.content
+    assert response.json()["errors"][0]["pointer"] == "/cursor"
 
 
 def test_a_fulfilment_is_final():
