@@ -34,10 +34,12 @@ def deliver(*, owner: str, key: str, **posting: Any) -> None:
     # The wallet knows us by our API key alone: our apps are told apart by the key they share.
     key = f"{owner}:{key}"
     response = call("POST", json=posting, headers={"Idempotency-Key": key})
-    if response.status_code in (400, 422):
-        raise PermanentFailure(f"The wallet refuses {key}: {problem_type(response)}")
-    if response.status_code not in (200, 201):
-        raise DeliveryFailed(f"The wallet answered {response.status_code} to {key}")
+    said = body_of(response)
+    # Whoever stands in the wallet's place, a proxy or a page to sign in at, says neither.
+    if response.status_code in (400, 422) and "type" in said:
+        raise PermanentFailure(f"The wallet refuses {key}: {said['type']}")
+    if response.status_code not in (200, 201) or not said.get("id"):
+        raise DeliveryFailed(f"No posting came back for {key}: status {response.status_code}")
 
 
 def payments(
@@ -47,17 +49,26 @@ def payments(
     for chunk in [None] if references is None else chunks(references):
         query: Any = {"kind": kind, "reference": chunk, "page_size": 100}
         while query:
-            try:
-                response = call("GET", params=query)
-            except requests.RequestException as error:
-                raise WalletAway(f"No answer from the wallet: {type(error).__name__}") from error
-            if response.status_code != 200:
-                raise WalletAway(f"The wallet answered {response.status_code}")
-            page = response.json()
-            for found in page["results"]:
-                yield Payment(found["reference"], found["user_id"], found["amount"])
-            # `next` names the address that the wallet sees; our key goes to ours alone.
-            query = page["next"] and parse_qs(urlsplit(page["next"]).query)
+            found, query = page(query)
+            yield from found
+
+
+def page(query: Any) -> tuple[list[Payment], Any]:
+    """What the wallet says to it, and the query for what follows. Raises WalletAway."""
+    try:
+        response = call("GET", params=query)
+        if response.status_code != 200:
+            raise WalletAway(f"The wallet answered {response.status_code}")
+        said = body_of(response)
+        found = [
+            Payment(each["reference"], each["user_id"], each["amount"]) for each in said["results"]
+        ]
+        # `next` names the address that the wallet sees; our key goes to ours alone.
+        return found, said["next"] and parse_qs(urlsplit(said["next"]).query)
+    except requests.RequestException as error:
+        raise WalletAway(f"No answer from the wallet: {type(error).__name__}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WalletAway("What answered is no wallet") from error
 
 
 def chunks(references: Iterable[str]) -> Iterator[list[str]]:
@@ -83,8 +94,10 @@ def with_our_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def problem_type(response: requests.Response) -> str:
+def body_of(response: requests.Response) -> dict[str, Any]:
+    """Nothing in it where it is no JSON object."""
     try:
-        return str(response.json()["type"])
-    except (ValueError, KeyError, TypeError):
-        return f"status {response.status_code}"
+        said = response.json()
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}

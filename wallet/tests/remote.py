@@ -124,7 +124,9 @@ def proxy_that_drops(url: str, answers: int) -> Iterator[str]:
 
 
 @contextmanager
-def always_answering(status: int, **headers: str) -> Iterator[tuple[str, list[str]]]:
+def always_answering(
+    status: int, body: bytes = b"", **headers: str
+) -> Iterator[tuple[str, list[str]]]:
     """A wallet that says only this, and the Authorization headers that it was sent."""
     heard: list[str] = []
 
@@ -135,8 +137,9 @@ def always_answering(status: int, **headers: str) -> Iterator[tuple[str, list[st
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         do_GET = do_POST
 

@@ -205,3 +205,47 @@ def test_a_wallet_that_is_away_cannot_say_what_it_paid(away):
         away.WALLET_URL = url
         with pytest.raises(wallet.services.WalletAway):
             list(wallet.services.payments(owner="quizzes", kind="gift", references=["a"]))
+
+
+NOT_THE_WALLETS = [
+    b"",
+    b"<html>Please sign in</html>",
+    b"\xff",
+    b"[]",
+    b"null",
+    b'"results"',
+    b"{}",
+    b'{"next": null, "results": null}',
+    b'{"next": null, "results": ["id"]}',
+    b'{"next": null, "results": [{"reference": "a", "amount": 1}]}',
+    b'{"results": []}',
+    b'{"next": 5, "results": []}',
+    b'{"next": {}}',
+]
+
+
+@pytest.mark.parametrize("body", NOT_THE_WALLETS)
+def test_an_answer_that_is_not_the_wallets_does_not_say_what_it_paid(away, body):
+    with always_answering(200, body) as (url, _):
+        away.WALLET_URL = url
+        with pytest.raises(wallet.services.WalletAway):
+            list(wallet.services.payments(owner="quizzes", kind="gift", references=["a"]))
+
+
+@pytest.mark.parametrize("status", [200, 201])
+@pytest.mark.parametrize("body", [b"<html>Please sign in</html>", b"[]", b'{"id": null}'])
+def test_an_answer_that_is_not_the_wallets_does_not_pay(away, claim, status, body):
+    with always_answering(status, body) as (url, _):
+        away.WALLET_URL = url
+        wallet.services.pay(claim)
+        work()
+    assert jobs() == [("todo", 1)]
+
+
+@pytest.mark.parametrize("body", [b"<html>Bad Request</html>", b"null", b"{}"])
+def test_a_refusal_that_is_not_the_wallets_is_not_for_good(away, claim, body):
+    with always_answering(400, body) as (url, _):
+        away.WALLET_URL = url
+        wallet.services.pay(claim)
+        work()
+    assert jobs() == [("todo", 1)]
