@@ -1,7 +1,6 @@
 """The one writer of achievements: each step is a status, a version and a line of history."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -215,22 +214,3 @@ def grant_capped(*, programme: Programme, by: str, now: datetime) -> int:
     write(granted)
     record(changes)
     return len(granted)
-
-
-def discrepancies() -> Iterator[str]:
-    """Coins not paid, paid twice or paid wrongly; a line each, naming the account."""
-    due = Achievement.objects.filter(coins__gt=0, status=Status.FULFILLED)
-    owed = {
-        str(id): (user_id, coins)
-        for id, user_id, coins in due.values_list("pk", "user_id", "coins")
-    }
-    paid: dict[tuple[str, str], int] = defaultdict(int)
-    for payment in wallet.services.payments(owner=OWNER, kind=REWARD):
-        paid[payment.reference, payment.user_id] += payment.amount
-    for reference, (user_id, coins) in owed.items():
-        got = paid.pop((reference, user_id), 0)
-        if got != coins:
-            yield f"account {user_id}: {got} of {coins} coins of achievement {reference} were paid"
-    for (reference, user_id), got in paid.items():
-        if got:
-            yield f"account {user_id}: {got} coins of achievement {reference} were not earned"

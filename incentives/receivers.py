@@ -7,7 +7,7 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 
 import wallet.services
-from incentives import achievements, log
+from incentives import coins, log
 from incentives.catalogue import QUIZ_COMPLETED, catalogue
 from incentives.models import EventType
 from quizzes.signals import quiz_completed
@@ -33,4 +33,4 @@ def record_quiz(attempt: Any, **kwargs: Any) -> None:
 
 @receiver(wallet.services.verifying, dispatch_uid="incentives.verify_coins")
 def verify_coins(**kwargs: Any) -> Iterator[str]:
-    return achievements.discrepancies()
+    return coins.discrepancies()

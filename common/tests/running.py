@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.conf import settings
+from django.db import connection
 
 OURS = re.compile(
     "DATABASE_URL|WALLET_|ECOMMERCE_|WEB_|DATA_DIR|HOST|PORT|DEBUG|DJANGO_|PROMETHEUS_"
@@ -108,3 +109,15 @@ def wait_for(condition, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+
+
+def of_this_database(**more: str) -> dict[str, str]:
+    """The environment of a process that works on the test's own database."""
+    found = connection.settings_dict
+    kept = {name: value for name, value in os.environ.items() if not OURS.match(name)}
+    own = {
+        "DATABASE_URL": f"postgresql://{found['USER']}@/{found['NAME']}?host={found['HOST']}",
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "SECRET_KEY": settings.SECRET_KEY,
+    }
+    return {**kept, **own, **more}

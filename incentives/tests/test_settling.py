@@ -7,9 +7,8 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-import wallet.services
 from conftest import ALICE, BOB, CHARLIE
-from incentives import achievements, evaluation
+from incentives import achievements, coins, evaluation
 from incentives.models import Achievement, AchievementChange, Programme, Progress, Waiting
 from incentives.tests.worlds import (
     awards,
@@ -146,11 +145,11 @@ def test_staff_may_take_it_back_with_its_coins(alice):
     reversed_ = settled(achievements.reverse)
     assert (reversed_.status, reversed_.needs_review) == ("reversed", False)
     assert alice.get("/api/v1/wallet/balance/").json()["balance"] == 0
-    assert list(achievements.discrepancies()) == []
+    assert list(coins.discrepancies()) == []
     logged(ALICE, [1])
     work()
     assert alice.get("/api/v1/wallet/balance/").json()["balance"] == 100
-    assert list(achievements.discrepancies()) == []
+    assert list(coins.discrepancies()) == []
 
 
 def test_only_what_waits_for_a_decision_is_settled():
@@ -160,21 +159,6 @@ def test_only_what_waits_for_a_decision_is_settled():
     work()
     with pytest.raises(achievements.NothingToSettle):
         achievements.reverse(id=awards(ALICE)[0].pk, by="staff:a", note="", now=timezone.now())
-
-
-def test_coins_paid_wrongly_are_found():
-    offer(coins=100, reward="100 coins")
-    member(ALICE)
-    logged(ALICE, range(1, 6))
-    work()
-    assert list(achievements.discrepancies()) == []
-    wallet.services.pay(
-        wallet.services.Claim(
-            owner="incentives", key="x", user_id=ALICE, amount=5, kind="incentive_reward",
-            reference=str(awards(ALICE)[0].pk),
-        )
-    )  # fmt: skip
-    assert [line.split(":")[0] for line in achievements.discrepancies()] == [f"account {ALICE}"]
 
 
 def test_history_is_append_only():

@@ -7,14 +7,12 @@ import subprocess
 import sys
 
 import pytest
-from django.conf import settings as django_settings
-from django.db import connection
 from django.utils import timezone
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 from standardwebhooks import Webhook
 
-from common.tests.running import wait_for
+from common.tests.running import of_this_database, wait_for
 from common.tests.workers import work
 from conftest import ALICE, BOB
 from incentives.models import Delivery, FeedEntry, Partner
@@ -95,7 +93,8 @@ def test_killed_in_the_middle_of_a_try_it_is_sent_again_with_the_same_id(rule):
         earn(rule, ALICE)
         feed.publish_all(now=NOON)
         sender = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(endpoint.pk)], env=of_this_database()
+            [sys.executable, "-c", KILLED, str(endpoint.pk)],
+            env=of_this_database(WEBHOOKS_TO_LOOPBACK="1"),
         )
         wait_for(lambda: receiver.received)
         os.kill(sender.pid, signal.SIGKILL)
@@ -109,15 +108,3 @@ def test_killed_in_the_middle_of_a_try_it_is_sent_again_with_the_same_id(rule):
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert json.loads(first.body) == json.loads(second.body)
     assert Delivery.objects.get().state == "delivered"
-
-
-def of_this_database() -> dict[str, str]:
-    found = connection.settings_dict
-    address = f"postgresql://{found['USER']}@/{found['NAME']}?host={found['HOST']}"
-    return {
-        **os.environ,
-        "DATABASE_URL": address,
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "WEBHOOKS_TO_LOOPBACK": "1",
-        "SECRET_KEY": django_settings.SECRET_KEY,
-    }
