@@ -1,5 +1,6 @@
 """The processes of the product: what each one does, and that none outlives its parent."""
 
+import asyncio
 import ctypes
 import importlib
 import multiprocessing
@@ -103,5 +104,7 @@ def web() -> None:
 def worker() -> None:
     from procrastinate.contrib.django import app
 
+    from common import queues
+
     with app.replace_connector(app.connector.get_worker_connector()):  # type: ignore[attr-defined]
-        app.run_worker()
+        asyncio.run(queues.work(app))

@@ -30,4 +30,5 @@ def evaluate(timestamp: int) -> None:
 @app.task(queueing_lock="incentives.forget", pass_context=True, name="incentives.forget_looks")
 async def forget_looks(context: object, timestamp: int) -> None:
     """There is one every second: an hour of them is enough to see that they run."""
-    await app.job_manager.delete_old_jobs(nb_hours=1, queue="incentives")
+    for queue in ("incentives", "webhooks"):
+        await app.job_manager.delete_old_jobs(nb_hours=1, queue=queue)

@@ -29,7 +29,7 @@ def post(claim: Claim) -> None:
     deliver.defer(**asdict(claim))
 
 
-@app.task(name="wallet.deliver", retry=Patiently())
+@app.task(queue="wallet", name="wallet.deliver", retry=Patiently())
 def deliver(*, owner: str, key: str, **posting: Any) -> None:
     # The wallet knows us by our API key alone: our apps are told apart by the key they share.
     key = f"{owner}:{key}"

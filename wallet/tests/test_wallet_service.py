@@ -85,6 +85,7 @@ SITE = """
 import django
 django.setup()
 from django.apps import apps
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.urls import resolve
@@ -101,8 +102,9 @@ assert resolve("/api/v1/wallet/balance/").func is unknown
 claim = wallet.services.Claim("quizzes", "k", "42", 100, "quiz_reward", "r")
 wallet.services.pay(claim)
 with connection.cursor() as cursor:
-    cursor.execute("SELECT task_name, args->>'user_id' FROM procrastinate_jobs")
-    assert cursor.fetchall() == [("wallet.deliver", "42")]
+    cursor.execute("SELECT task_name, args->>'user_id', queue_name FROM procrastinate_jobs")
+    assert cursor.fetchall() == [("wallet.deliver", "42", "wallet")]
+assert "wallet" in settings.QUEUES_APART
 """
 
 

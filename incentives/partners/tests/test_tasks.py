@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from django.utils import timezone
@@ -15,10 +16,11 @@ from standardwebhooks import Webhook
 from common.tests.running import of_this_database, wait_for
 from common.tests.workers import work
 from conftest import ALICE, BOB
-from incentives.models import Delivery, FeedEntry, Partner
+from incentives.models import Delivery, FeedEntry, Partner, Programme
 from incentives.partners import deliveries, endpoints, feed, tasks
 from incentives.partners.tests.factories import NOON, earn, make_partner, make_programme, make_rule
 from incentives.partners.tests.receiver import Receiver, receiving, says, takes_its_time
+from incentives.tests.worlds import awards, happened, member, noon
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,8 +31,9 @@ def rule(settings):
     return make_rule(make_programme(make_partner()))
 
 
-def endpoint_at(receiver: Receiver):
-    return endpoints.add_endpoint(partner=Partner.objects.get(), url=receiver.url, now=NOON)
+def endpoint_at(receiver: Receiver, path: str = ""):
+    url = f"{receiver.url}{path}"
+    return endpoints.add_endpoint(partner=Partner.objects.get(), url=url, now=NOON)
 
 
 def jobs(status="todo"):
@@ -108,3 +111,49 @@ def test_killed_in_the_middle_of_a_try_it_is_sent_again_with_the_same_id(rule):
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert json.loads(first.body) == json.loads(second.body)
     assert Delivery.objects.get().state == "delivered"
+
+
+WORKER = """
+import django
+django.setup()
+from common.processes import worker
+worker()
+"""
+
+
+@pytest.fixture
+def worker():
+    """A real one, on this database."""
+    environment = of_this_database(WEBHOOKS_TO_LOOPBACK="1")
+    process = subprocess.Popen([sys.executable, "-c", WORKER], env=environment)
+    yield process
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+def test_receivers_that_do_not_answer_keep_nothing_else_waiting(rule, worker):
+    reward = make_rule(rule.incentive.programme, reward_code="")
+    Programme.objects.update(published_at=NOON)
+    member(BOB)
+    with receiving(takes_its_time(30, says(200))) as receiver:
+        for number in range(8):
+            endpoint_at(receiver, f"/{number}")
+        earn(rule, ALICE)
+        wait_for(lambda: len(receiver.received) >= 4)
+        begun = time.monotonic()
+        happened(BOB, noon(1), "birth_reported")
+        wait_for(lambda: awards(BOB, reward.incentive.slug))
+        assert time.monotonic() - begun < 5
+
+
+def test_a_worker_that_is_told_to_end_delivers_first_what_it_began_to(rule, worker):
+    with receiving(takes_its_time(2, says(200))) as receiver:
+        endpoint_at(receiver)
+        earn(rule, ALICE)
+        wait_for(lambda: receiver.received)
+        worker.terminate()
+        assert worker.wait(timeout=30) == 0
+    assert Delivery.objects.get().state == "delivered"
+    assert len(jobs("succeeded")) == 1
+    assert len(jobs("doing")) == 0
