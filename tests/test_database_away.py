@@ -145,4 +145,5 @@ def worker_runs(server):
     lately = "last_heartbeat > now() - interval '12 s'"
     with server.connect() as connection:
         workers = connection.execute(f"SELECT count(*) FROM procrastinate_workers WHERE {lately}")
-        return workers.fetchone() == (1,)
+        # One for all queues that have no threads of their own.
+        return workers.fetchone() == (1 + len(settings.QUEUES_APART),)
