@@ -65,12 +65,16 @@ class ShopOutcomeUnknown(Problem):
 
 
 class AlreadySettled(Problem):
-    status, code, title = 409, "already-settled", "What became of this charge is known, or not yet"
+    status, code = 409, "already-settled"
+    title = "This charge is settled already, or still under way"
 
 
 @dataclass(frozen=True)
 class Charged:
-    """A charge that succeeded; `has_placed` if this call placed the order."""
+    """A charge that succeeded.
+
+    `was_called` if this call asked the shop, `has_placed` if that placed the order.
+    """
 
     charge: Charge
     was_called: bool
