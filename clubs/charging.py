@@ -27,7 +27,7 @@ from common.problems import NotFound, Problem
 logger = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
-# After the n-th attempt that told nothing; the last one for ever.
+# After the n-th attempt in a row that told nothing; the last one for ever.
 WAITS = [timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)]
 # Beyond the shop's timeout: to send, and to write down what came back.
 MARGIN = timedelta(seconds=3)
@@ -187,6 +187,8 @@ def resume(charge: Charge, request_id: str, by: str, now: datetime) -> Charge:
         raise OutcomeUnknown(charge_request_id=charge.request_id)
     if not shop.is_configured():
         raise ShopNotConfigured()
+    if charge.state == Charge.State.CLAIMED:  # nobody will hear any more what that attempt was told
+        charge.silent_attempts += 1
     charge.state, charge.look_again_at = Charge.State.CLAIMED, now + lease()
     charge.attempts += 1
     charge.is_in_doubt = True
@@ -230,10 +232,11 @@ def record(claimed: Charge, state: Charge.State, answer: Answer, by: str, now: d
     note(claimed, state, answer.reason, by, now)
     outcome: dict[str, Any] = {"state": state}
     if state == Charge.State.UNKNOWN:
-        outcome["look_again_at"] = now + wait_after(claimed.attempts)
+        silent = claimed.silent_attempts + 1
+        outcome |= {"silent_attempts": silent, "look_again_at": now + wait_after(silent)}
     else:
         outcome |= {"settled_at": now, "look_again_at": None, "is_in_doubt": False}
-        outcome["order"] = answer.order
+        outcome |= {"order": answer.order, "silent_attempts": 0}
     ours = Charge.objects.filter(
         pk=claimed.pk, state=Charge.State.CLAIMED, attempts=claimed.attempts
     )
@@ -262,8 +265,8 @@ def record_late(claimed: Charge, outcome: dict[str, Any], by: str, now: datetime
     return charge
 
 
-def wait_after(attempts: int) -> timedelta:
-    return WAITS[min(attempts, len(WAITS)) - 1]
+def wait_after(silent_attempts: int) -> timedelta:
+    return WAITS[min(silent_attempts, len(WAITS)) - 1]
 
 
 def note(charge: Charge, state: str, reason: str, by: str, now: datetime) -> None:
@@ -280,7 +283,7 @@ def settle(*, charge_id: int, state: Charge.State, reason: str, by: str, now: da
     if not is_open or (charge.state == Charge.State.CLAIMED and now < charge.look_again_at):  # type: ignore[operator]
         raise AlreadySettled()
     charge.state, charge.settled_at, charge.look_again_at = state, now, None
-    charge.is_in_doubt = False
+    charge.is_in_doubt, charge.silent_attempts = False, 0
     charge.save()
     note(charge, state, reason, by, now)
     return charge
@@ -300,8 +303,8 @@ def reconcile(charge: Charge, *, clock: Clock = timezone.now) -> Charge.State:
             return Charge.State(Charge.objects.get(pk=charge.pk).state)
         now = clock()
         if found.state == Charge.State.CLAIMED:
-            found.state = Charge.State.UNKNOWN
-            found.look_again_at = now + wait_after(found.attempts)
+            found.state, found.silent_attempts = Charge.State.UNKNOWN, found.silent_attempts + 1
+            found.look_again_at = now + wait_after(found.silent_attempts)
             found.save()
             note(found, found.state, "Whoever asked for the order is gone", by, now)
             return Charge.State.UNKNOWN

@@ -34,6 +34,8 @@ class Charge(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.CLAIMED)
     order = models.JSONField(null=True, help_text="What the shop answered.")
     attempts = models.PositiveIntegerField(default=1)
+    # In a row, until an answer about the order; each makes the next wait longer.
+    silent_attempts = models.IntegerField(default=0, db_default=0)
     # While claimed: until then the one who claimed it may still answer.
     look_again_at = models.DateTimeField(null=True)
     # Whether an earlier attempt may have placed the order; then a refusal proves little.

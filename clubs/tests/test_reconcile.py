@@ -50,6 +50,18 @@ def test_then_after_an_hour_and_then_every_day(shop, unknown):
     assert {call["request_id"] for call in shop.calls} == {"r-1"}
 
 
+def test_refusals_before_the_silence_do_not_lengthen_the_wait(shop):
+    shop.moods = [Mood("fail"), Mood("refuse", times=2)]
+    one = make_subscription()
+    assert [charge(one).status_code for _ in range(3)] == [502, 502, 504]
+    moment = timezone.now()
+    for wait in (timedelta(minutes=5), timedelta(hours=1), DAY):
+        assert not Charge.objects.due(now=moment + wait - MINUTE)
+        moment += wait + MINUTE
+        assert reconcile(Charge.objects.get(), moment - timezone.now()) == "unknown"
+    assert len(shop.calls) == 6
+
+
 def test_a_claim_whose_process_died_becomes_unknown_and_then_known(shop):
     one = make_subscription()
     claimed, _ = charging.claim(one.pk, "r-1", "test", None, timezone.now)
