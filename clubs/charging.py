@@ -174,6 +174,7 @@ def begin(
     charge.sku_id = str(subscription.club.store_sku)
     charge.state, charge.look_again_at = Charge.State.CLAIMED, now + lease()
     charge.attempts = charge.attempts + 1 if is_known else 1
+    charge.is_declined = False
     charge.save()
     note(charge, charge.state, "", by, now)
     return charge
@@ -237,6 +238,8 @@ def record(claimed: Charge, state: Charge.State, answer: Answer, by: str, now: d
     else:
         outcome |= {"settled_at": now, "look_again_at": None, "is_in_doubt": False}
         outcome |= {"order": answer.order, "silent_attempts": 0}
+        has_failed = state == Charge.State.FAILED
+        outcome["is_declined"] = has_failed and not shop.is_away(answer.status)
     ours = Charge.objects.filter(
         pk=claimed.pk, state=Charge.State.CLAIMED, attempts=claimed.attempts
     )

@@ -107,6 +107,14 @@ CANDIDATES = f"""
 """
 
 
+# Nobody, where `since` is NULL.
+DECLINED = """
+    SELECT FROM clubs_charge declined
+    WHERE declined.subscription_id = period.subscription_id AND declined.period = %(month)s
+      AND declined.state = 'failed' AND declined.is_declined AND declined.settled_at >= %(since)s
+"""
+
+
 def count_uncharged(*, at: datetime, month: date) -> int:
     values: dict[str, Any] = {"at": at, "month": month, "after": "", "clubs": charging_clubs(at)}
     with connection.cursor() as cursor:
@@ -115,13 +123,16 @@ def count_uncharged(*, at: datetime, month: date) -> int:
     return int(count)
 
 
-def uncharged(*, at: datetime, month: date, after: str, limit: int) -> list[str]:
+def uncharged(
+    *, at: datetime, month: date, after: str, limit: int, not_declined_since: datetime | None = None
+) -> list[str]:
     """Ids of whoever is eligible then and has no charge that holds the month, by id."""
     values: dict[str, Any] = {"at": at, "month": month, "after": after, "clubs": charging_clubs(at)}
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT subscription_id {CANDIDATES} ORDER BY subscription_id LIMIT %(limit)s",
-            {**values, "limit": limit},
+            f"SELECT subscription_id {CANDIDATES} AND NOT EXISTS ({DECLINED}) "
+            "ORDER BY subscription_id LIMIT %(limit)s",
+            {**values, "limit": limit, "since": not_declined_since},
         )
         return [id for (id,) in cursor.fetchall()]
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
-from clubs import charging
+from clubs import charging, shop
 from clubs.charging import Charged, ShopOutcomeUnknown, ShopRefused
 from clubs.eligibility import count_uncharged, uncharged
 from clubs.models import ChargeRun
@@ -33,6 +33,7 @@ PER_SECOND = 20.0
 
 # The outcome of one subscription, as the run counts them.
 SUCCEEDED, FAILED, UNKNOWN, PASSED_OVER = "succeeded", "failed", "unknown", "passed_over"
+TURNED_AWAY = "turned_away"  # failed without a word about the order
 
 
 class ShopAway(Exception):
@@ -85,19 +86,26 @@ def advance(run_id: int) -> bool:
     if run.state != ChargeRun.State.RUNNING:
         return False
     limit = round(min(max(1.0, run.rate * SECONDS_IN_A_BATCH), LARGEST_BATCH))
-    ids = uncharged(at=run.as_of, month=run.period, after=run.cursor, limit=limit)
+    ids = uncharged(
+        at=run.as_of,
+        month=run.period,
+        after=run.cursor,
+        limit=limit,
+        # Also where this batch was begun before, and the shop went away or our process died.
+        not_declined_since=run.started_at,
+    )
     batch = Batch(run)
     batch.charge(ids)
-    changes: dict[str, object] = {name: F(name) + many for name, many in batch.counted.items()}
+    is_away = batch.is_away.is_set() and not batch.is_unconfigured
+    changes: dict[str, object] = {
+        name: F(name) + many for name, many in batch.counts(is_to_be_continued=is_away).items()
+    }
     if batch.is_unconfigured:
         changes |= {"state": ChargeRun.State.STOPPED, "reason": ShopNotConfigured.title}
         changes["finished_at"] = timezone.now()
-    elif batch.is_away.is_set():
-        # Who failed because of it is asked for again: the run goes on from where it was.
-        changes.pop(FAILED, None)
-    elif ids:
+    elif ids and not is_away:
         changes["cursor"] = ids[-1]
-    else:
+    elif not ids:
         changes |= {"state": ChargeRun.State.FINISHED, "finished_at": timezone.now()}
     goes_on = bool(ids) and not batch.is_unconfigured
     with transaction.atomic():
@@ -105,12 +113,17 @@ def advance(run_id: int) -> bool:
         # has counted it.
         if changes:
             same = ChargeRun.objects.filter(
-                pk=run.pk, state=run.state, cursor=run.cursor, succeeded=run.succeeded
+                pk=run.pk,
+                state=run.state,
+                cursor=run.cursor,
+                succeeded=run.succeeded,
+                failed=run.failed,
+                unknown=run.unknown,
             )
             same.update(**changes)
-        if goes_on and not batch.is_away.is_set():
+        if goes_on and not is_away:
             enqueue(run)
-    if batch.is_away.is_set() and not batch.is_unconfigured:
+    if is_away:
         raise ShopAway(f"{PATIENCE} calls in a row without an answer about an order")
     return goes_on
 
@@ -166,9 +179,9 @@ class Batch:
             self.is_away.set()
             return PASSED_OVER
         except ShopRefused as refused:
-            status = refused.extra["shop_status"]
-            self.hear(is_about_order=status not in (None, 401, 403, 429))
-            return FAILED
+            is_turned_away = shop.is_away(refused.extra["shop_status"])
+            self.hear(is_about_order=not is_turned_away)
+            return TURNED_AWAY if is_turned_away else FAILED
         except ShopOutcomeUnknown:
             self.hear(is_about_order=False)
             return UNKNOWN
@@ -178,6 +191,16 @@ class Batch:
             self.hear(is_about_order=True)
             return SUCCEEDED
         return PASSED_OVER
+
+    def counts(self, *, is_to_be_continued: bool) -> Counter[str]:
+        """Then without those who are asked for again: turned away, or passed over."""
+        counts = self.counted.copy()
+        turned_away = counts.pop(TURNED_AWAY, 0)
+        if is_to_be_continued:
+            del counts[PASSED_OVER]
+        else:
+            counts[FAILED] += turned_away
+        return counts
 
     def hear(self, *, is_about_order: bool) -> None:
         with self.lock:

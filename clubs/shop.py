@@ -137,6 +137,11 @@ def pool(kind: Any, connection: Any, line: Line, *arguments: Any, **options: Any
     return made
 
 
+def is_away(status: int | None) -> bool:
+    """Whether such a refusal is everybody's: not reached, not let in, or too many calls."""
+    return status in (None, 401, 403, 429)
+
+
 def is_configured() -> bool:
     # Whether it wants our keys the shop decides; a check says when we have none.
     return bool(settings.ECOMMERCE_URL)

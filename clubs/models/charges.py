@@ -40,6 +40,8 @@ class Charge(models.Model):
     look_again_at = models.DateTimeField(null=True)
     # Whether an earlier attempt may have placed the order; then a refusal proves little.
     is_in_doubt = models.BooleanField(default=False)
+    # Whether it failed by a word about this very order, and not because nobody was served.
+    is_declined = models.BooleanField(default=False, db_default=False)
     claimed_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
 

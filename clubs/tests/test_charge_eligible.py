@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from clubs import charging, runs
 from clubs.fake_shop import Mood
-from clubs.models import Charge, ChargeRun
+from clubs.models import Charge, ChargeRun, Subscription
 from clubs.months import month_of
 from clubs.tests.factories import (
     ACTIVE,
@@ -139,6 +139,63 @@ def test_a_shop_that_is_away_is_waited_for(world, shop, monkeypatch, settings):
         pass
     begun.refresh_from_db()
     assert (begun.state, begun.succeeded) == ("finished", 13)
+
+
+@pytest.fixture
+def declined_and_away(shop):
+    """A shop that is too busy for the first and the last ones, and declines those between."""
+    club = make_club()
+    for name in ["a-busy", *(f"d-{number}" for number in range(4))]:
+        make_subscription(club, id=name)
+    for number in range(20):
+        make_subscription(club, id=f"z-{number:02}")
+    make_subscription(make_club(sku=None), id="no-sku")
+    month = month_of(timezone.now())
+    declined = [runs.request_id_of(f"d-{number}", month) for number in range(4)]
+    declines = [Mood("refuse", only={"request_id": id}) for id in declined]
+    shop.moods = [Mood("refuse", status=429), *declines]
+    now = timezone.now()
+    begun, _ = runs.start_run(as_of=now, rate=1000.0, now=now)
+    return begun, declined
+
+
+def calls_for(shop, request_ids):
+    return sorted(call["request_id"] for call in shop.calls if call["request_id"] in request_ids)
+
+
+def test_whoever_was_declined_is_not_asked_again_because_the_shop_is_away(declined_and_away, shop):
+    begun, declined = declined_and_away
+    for _ in range(3):
+        with pytest.raises(runs.ShopAway):
+            runs.advance(begun.pk)
+    assert calls_for(shop, declined) == declined
+    begun.refresh_from_db()
+    assert (begun.state, begun.failed) == ("running", 4)
+    shop.moods = shop.moods[1:]
+    while runs.advance(begun.pk):
+        pass
+    begun.refresh_from_db()
+    assert (begun.state, begun.succeeded, begun.failed) == ("finished", 21, 4)
+    assert begun.done == begun.total == 26
+    assert calls_for(shop, declined) == declined
+
+
+def test_nor_after_a_batch_whose_process_died(declined_and_away, shop):
+    """All that it left are the charges."""
+    begun, declined = declined_and_away
+    runs.Batch(begun).charge(Subscription.objects.order_by("pk").values_list("pk", flat=True))
+    with pytest.raises(runs.ShopAway):
+        runs.advance(begun.pk)
+    assert calls_for(shop, declined) == declined
+
+
+def test_the_next_run_asks_whoever_was_declined(declined_and_away, shop, capsys):
+    _, declined = declined_and_away
+    shop.moods = shop.moods[1:]
+    assert "21 charged, 4 failed" in run(capsys).out
+    shop.moods = []
+    assert "4 charged, 0 failed" in run(capsys).out
+    assert calls_for(shop, declined) == sorted(2 * declined)
 
 
 def test_without_a_shop_it_stops_and_says_so(db):
