@@ -3,7 +3,6 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,10 +13,9 @@ from rest_framework.request import Request
 
 from common.identity import LARGEST_BIGINT
 from common.problems import Fault, InvalidInput, fault, faults_of
-from common.serializers import Instant
+from common.query import instant
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
-INSTANT = Instant()
 
 
 def identifier(text: str) -> int:
@@ -25,10 +23,6 @@ def identifier(text: str) -> int:
     if not INTEGER.fullmatch(text) or not -LARGEST_BIGINT - 1 <= int(text) <= LARGEST_BIGINT:
         raise ValidationError("An integer of at most 64 bits.")
     return int(text)
-
-
-def instant(text: str) -> datetime:
-    return INSTANT.to_internal_value(text)
 
 
 READERS: dict[str, Callable[[str], Any]] = {

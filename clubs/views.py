@@ -1,6 +1,5 @@
 """The clubs' API: subscribing, deciding, who is eligible, and charging."""
 
-import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
@@ -29,8 +28,9 @@ from clubs.serializers import (
 from common.idempotency import answer_once, key_of
 from common.identity import Gateway
 from common.problems import InvalidInput, NotFound, fault
+from common.query import instant
 from common.renderers import Stream
-from common.serializers import Instant, Nothing
+from common.serializers import Nothing
 
 # All these calls are the gateway's, so it is whom the keys belong to.
 GATEWAY = "gateway"
@@ -41,7 +41,6 @@ KEY = OpenApiParameter(
     description="1 to 200 visible ASCII characters, for ever.",
 )
 AT = OpenApiParameter("at", datetime, description="Another instant than now.")
-BLANK_FOR_PLUS = re.compile(r"(T.*) (\d\d:?\d\d)", re.ASCII)
 
 
 class Subscribe(APIView):
@@ -113,13 +112,10 @@ def instant_of(request: Request) -> datetime | None:
         return None
     if len(given) > 1:
         raise InvalidInput(fault("/at", "repeated", "Ask for one instant."))
-    # A plus that nobody encoded arrives as a blank, where no other blank can stand.
-    text = BLANK_FOR_PLUS.sub(r"\1+\2", given[0])
     try:
-        at: datetime = Instant().run_validation(text)
+        return instant(given[0])
     except ValidationError as error:
         raise ValidationError({"at": error.detail}) from None
-    return at
 
 
 def resumed(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
