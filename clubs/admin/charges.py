@@ -12,7 +12,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
-from clubs import charging
+from clubs import settling
 from clubs.admin.pages import STATE_COLORS
 from clubs.forms import SettleForm
 from clubs.models import Charge, ChargeEvent, ChargeRun, Subscription
@@ -141,7 +141,7 @@ class ChargeAdmin(LongList, LookOnly, ModelAdmin):  # type: ignore[misc]
         if form.is_valid():
             try:
                 with transaction.atomic():
-                    charge = charging.settle(
+                    charge = settling.settle(
                         charge_id=id,
                         state=Charge.State(form.cleaned_data["state"]),
                         reason=form.cleaned_data["reason"],

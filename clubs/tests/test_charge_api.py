@@ -12,7 +12,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from clubs import charging
+from clubs import charging, claims
 from clubs.fake_shop import Mood, open_shop
 from clubs.models import Charge, ChargeEvent
 from clubs.tests.conftest import KEY, SECRET
@@ -461,7 +461,7 @@ def test_a_database_that_is_away_means_no_call(shop, monkeypatch):
         raise OperationalError("gone")
 
     one = make_subscription()
-    monkeypatch.setattr(charging, "begin", away)
+    monkeypatch.setattr(claims, "begin", away)
     assert charge(one).status_code == 503
     assert not shop.calls
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from clubs import charging, runs
+from clubs import charging, claims, runs
 from clubs.fake_shop import Mood
 from clubs.models import Charge, ChargeRun, Subscription
 from clubs.months import month_of
@@ -237,7 +237,7 @@ def test_the_club_must_have_been_open_at_that_moment_as_well(shop, capsys):
     said = run(capsys, at=then)
     assert "Charging 0 subscriptions" in said.out
     one = make_subscription(make_club(at=timezone.now() - DAY), id="s-1")
-    with pytest.raises(charging.NotEligible):
+    with pytest.raises(claims.NotEligible):
         charging.charge(subscription_id=one.pk, request_id="r-1", as_of=then)
     assert not shop.calls
 

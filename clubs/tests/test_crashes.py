@@ -7,7 +7,7 @@ import sys
 import pytest
 from django.db import connections
 
-from clubs import charging, shop
+from clubs import settling, shop
 from clubs.models import Charge
 from clubs.tests.factories import make_subscription, sql
 from clubs.tests.test_charge_api import charge, code
@@ -44,8 +44,8 @@ def charge_and_die(one):
     ("module", "step", "death", "orders"),
     [
         (shop, "place_order", die, 0),
-        (charging, "record", die, 1),
-        (charging, "note", die_when_it_succeeded, 1),
+        (settling, "record", die, 1),
+        (settling, "note", die_when_it_succeeded, 1),
     ],
     ids=["after the claim", "after the order", "before the commit"],
 )

@@ -6,10 +6,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from clubs import charging, tasks
-from clubs.charging import AlreadySettled
+from clubs import charging, claims, settling, tasks
 from clubs.fake_shop import Mood
 from clubs.models import Charge, ChargeEvent
+from clubs.settling import AlreadySettled
+from clubs.shop import Answer, Outcome
 from clubs.tests.factories import DAY, PAUSED, decide, make_subscription, sql
 from clubs.tests.test_charge_api import charge, code
 from common.tests.races import at_once
@@ -64,7 +65,7 @@ def test_refusals_before_the_silence_do_not_lengthen_the_wait(shop):
 
 def test_a_claim_whose_process_died_becomes_unknown_and_then_known(shop):
     one = make_subscription()
-    claimed, _ = charging.claim(one.pk, "r-1", "test", None, timezone.now)
+    claimed, _ = claims.claim(one.pk, "r-1", "test", None, timezone.now)
     assert code(charge(one, "r-1")) == (409, "charge-in-progress")
     assert code(charge(one, "r-2")) == (409, "charge-in-progress")
     assert reconcile(claimed, timedelta(seconds=3)) == "claimed"
@@ -77,7 +78,7 @@ def test_a_claim_whose_process_died_becomes_unknown_and_then_known(shop):
 
 def test_without_the_worker_a_dead_claim_is_taken_over_by_its_own_request(shop):
     one = make_subscription()
-    charging.claim(one.pk, "r-1", "test", None, timezone.now)
+    claims.claim(one.pk, "r-1", "test", None, timezone.now)
     past = timezone.now() - DAY
     sql("UPDATE clubs_charge SET look_again_at = %s", past)
     assert code(charge(one, "r-2")) == (409, "charge-outcome-unknown")
@@ -118,18 +119,18 @@ def test_the_job_does_what_is_due_and_leaves_a_silent_shop_alone(shop):
 
 def test_a_success_that_comes_late_counts(shop, unknown):
     """Somebody found it failed too early; the one who called hears at last that it was placed."""
-    charging.settle(charge_id=unknown.pk, state="failed", reason="?", by="x", now=timezone.now())
-    answer = charging.Answer(charging.Outcome.PLACED, order={"order_id": "1"})
-    done = charging.record(unknown, Charge.State.SUCCEEDED, answer, "test", timezone.now())
+    settling.settle(charge_id=unknown.pk, state="failed", reason="?", by="x", now=timezone.now())
+    answer = Answer(Outcome.PLACED, order={"order_id": "1"})
+    done = settling.record(unknown, Charge.State.SUCCEEDED, answer, "test", timezone.now())
     assert done.state == "succeeded"
     assert Charge.objects.get().order == {"order_id": "1"}
 
 
 def test_a_second_order_for_a_month_is_said_aloud(shop, unknown, caplog):
-    charging.settle(charge_id=unknown.pk, state="failed", reason="?", by="x", now=timezone.now())
+    settling.settle(charge_id=unknown.pk, state="failed", reason="?", by="x", now=timezone.now())
     charge(unknown.subscription, "r-2")
-    answer = charging.Answer(charging.Outcome.PLACED)
-    charging.record(unknown, Charge.State.SUCCEEDED, answer, "test", timezone.now())
+    answer = Answer(Outcome.PLACED)
+    settling.record(unknown, Charge.State.SUCCEEDED, answer, "test", timezone.now())
     assert "r-1 is one too many" in caplog.text
     assert "must be cancelled" in unknown.events.latest("id").reason
     assert Charge.objects.get(request_id="r-1").state == "failed"
@@ -137,21 +138,21 @@ def test_a_second_order_for_a_month_is_said_aloud(shop, unknown, caplog):
 
 def test_a_failure_that_comes_late_changes_nothing(shop, unknown):
     reconcile(unknown, 6 * MINUTE)
-    answer = charging.Answer(charging.Outcome.REFUSED)
-    charging.record(unknown, Charge.State.FAILED, answer, "test", timezone.now())
+    answer = Answer(Outcome.REFUSED)
+    settling.record(unknown, Charge.State.FAILED, answer, "test", timezone.now())
     assert Charge.objects.get().state == "succeeded"
 
 
 @pytest.mark.parametrize(("state", "again"), [("succeeded", 200), ("failed", 201)])
 def test_a_person_settles_it_with_a_reason(shop, unknown, state, again):
-    settled = charging.settle(
+    settled = settling.settle(
         charge_id=unknown.pk, state=state, reason="Asked the shop", by="mia", now=timezone.now()
     )
     assert settled.state == state
     event = ChargeEvent.objects.latest("id")
     assert (event.state, event.reason, event.by) == (state, "Asked the shop", "mia")
     with pytest.raises(AlreadySettled):
-        charging.settle(
+        settling.settle(
             charge_id=unknown.pk, state="failed", reason="x", by="mia", now=timezone.now()
         )
     assert charge(unknown.subscription, "r-2").status_code == again
@@ -159,9 +160,9 @@ def test_a_person_settles_it_with_a_reason(shop, unknown, state, again):
 
 def test_what_is_under_way_is_not_settled(shop):
     one = make_subscription()
-    claimed, _ = charging.claim(one.pk, "r-1", "test", None, timezone.now)
+    claimed, _ = claims.claim(one.pk, "r-1", "test", None, timezone.now)
     with pytest.raises(AlreadySettled):
-        charging.settle(
+        settling.settle(
             charge_id=claimed.pk, state="failed", reason="x", by="mia", now=timezone.now()
         )
 
