@@ -11,7 +11,8 @@ PATIENCE = 3
 
 
 @app.periodic(cron="* * * * *")
-@app.task(queueing_lock="clubs.reconcile", name="clubs.reconcile")
+# One at a time: with a shop that is slow to answer each takes longer than a minute.
+@app.task(queueing_lock="clubs.reconcile", lock="clubs.reconcile", name="clubs.reconcile")
 def reconcile(timestamp: int) -> None:
     """Every minute, whatever is due: 5 minutes after it became unknown, an hour, then each day."""
     silent = 0

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from clubs import charging, claims, settling, tasks
 from clubs.fake_shop import Mood
@@ -14,6 +15,7 @@ from clubs.shop import Answer, Outcome
 from clubs.tests.factories import DAY, PAUSED, decide, make_subscription, sql
 from clubs.tests.test_charge_api import charge, code
 from common.tests.races import at_once
+from common.tests.workers import work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MINUTE = timedelta(minutes=1)
@@ -177,3 +179,16 @@ def test_what_happened_to_a_charge_stays(shop, unknown):
     ]:
         with pytest.raises(Exception, match="Cannot"):
             sql(statement)
+
+
+def test_a_slow_shop_keeps_one_job_waiting_and_no_second():
+    tasks.reconcile.defer(timestamp=0)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH busy AS (INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id) "
+            "UPDATE procrastinate_jobs SET status = 'doing', worker_id = busy.id FROM busy"
+        )
+    tasks.reconcile.defer(timestamp=60)
+    work()
+    states = ProcrastinateJob.objects.filter(task_name="clubs.reconcile").order_by("id")
+    assert list(states.values_list("status", flat=True)) == ["doing", "todo"]
