@@ -85,6 +85,7 @@ class Achievement(models.Model):
             models.Index(
                 fields=["user_id", "-granted_at", "-id"], name="incentives_achievement_user"
             ),
+            models.Index(fields=["-granted_at", "-id"], name="incentives_achievement_latest"),
             models.Index(
                 fields=["id"],
                 condition=Q(needs_review=True),
