@@ -26,6 +26,7 @@ from tests.test_crashes import Database, expect_success, kill
 from usage_client import (
     InvalidRecord,
     KeyConflict,
+    Misconfigured,
     NotAuthorised,
     UnknownCustomer,
     Usage,
@@ -376,6 +377,8 @@ def test_a_team_meets_its_refusals(running: Installation) -> None:
         assert caught.value.request_id
         with pytest.raises(NotAuthorised):
             list(client.bills(ALICE))
+    with UsageClient(f"{running.url}/api", key) as lost, pytest.raises(Misconfigured):
+        lost.record(**HOSTING, identity="x")
 
 
 PROGRAMME = """

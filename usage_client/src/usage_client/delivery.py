@@ -267,9 +267,10 @@ def refusal(answer: Answer) -> UsageError:
             kind, words = Misconfigured, f"a redirect ({status}), which is not followed: base_url?"
         case 401 | 403:
             kind = NotAuthorised
-        case 400 if isinstance(problem.get("errors"), list):
+        # A verdict on the record is final: it takes the service's own word for it.
+        case 400 if code == "invalid-input" and isinstance(problem.get("errors"), list):
             kind = InvalidRecord
-        case 404 if problem:
+        case 404 if code == "unknown-customer":
             kind = UnknownCustomer
         case 404:
             kind, words = Misconfigured, "no such address: is base_url the service's?"

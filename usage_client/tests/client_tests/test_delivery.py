@@ -163,7 +163,7 @@ FINAL = {
     400: Refused,
     401: NotAuthorised,
     403: NotAuthorised,
-    404: UnknownCustomer,
+    404: Misconfigured,
     405: Refused,
     409: Refused,
     411: Refused,
@@ -243,6 +243,39 @@ def test_a_page_that_is_not_the_service_s_is_no_unknown_customer(
     server.then(lambda exchange: exchange.send(Reply(404, b"<html>nginx</html>")))
     with pytest.raises(Misconfigured):
         client.record(**hosting())
+
+
+def test_a_wrong_address_is_no_unknown_customer(server: UsageServer) -> None:
+    with UsageClient(f"{server.url}/api", server.api_key) as lost:
+        with pytest.raises(Misconfigured, match="base_url") as caught:
+            lost.record(**hosting())
+        error = caught.value
+        assert error.problem["type"] == "urn:problem:not-found"
+        assert (error.is_final, error.outcome_known, error.attempts) == (False, True, 1)
+        assert error.unsettled == list(error.records)
+        with pytest.raises(Misconfigured):
+            lost.find(identity="x")
+        with pytest.raises(Misconfigured):
+            list(lost.bills(123))
+
+
+def test_a_wrong_address_does_not_say_what_an_earlier_attempt_did(
+    server: UsageServer, client: UsageClient
+) -> None:
+    server.then(moods.lose_answer(), moods.refuse(404, code="not-found"))
+    with pytest.raises(Misconfigured) as caught:
+        client.record(**hosting())
+    assert not caught.value.outcome_known
+    assert len(server.records) == 1
+
+
+def test_another_s_verdict_on_its_fields_makes_no_record_invalid(
+    server: UsageServer, client: UsageClient
+) -> None:
+    server.then(moods.refuse(400, code="gateway-policy", pointer="/headers/via"))
+    with pytest.raises(Refused) as caught:
+        client.record(**hosting())
+    assert not caught.value.is_final
 
 
 def test_a_redirect_is_not_followed_and_the_key_goes_nowhere(

@@ -222,7 +222,8 @@ def test_a_proxy_that_takes_less_than_the_service_gets_less(
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(401, NotAuthorised), (302, Misconfigured), (400, Refused)]
+    ("status", "kind"),
+    [(401, NotAuthorised), (302, Misconfigured), (404, Misconfigured), (400, Refused)],
 )
 def test_a_door_that_is_shut_is_shut_for_all(
     server: UsageServer, client: UsageClient, status: int, kind: type[UsageError]

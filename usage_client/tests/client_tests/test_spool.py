@@ -213,6 +213,22 @@ def test_what_is_refused_is_set_aside_and_does_not_hold_up_the_rest(
     assert spool.status() == (0, 0, None, client.base_url)
 
 
+def test_what_goes_to_a_wrong_address_waits_and_is_not_set_aside(
+    server: UsageServer, path: Path
+) -> None:
+    server.always(moods.refuse(404, code="not-found"))
+    buffer = server.client().buffered(spool=path, linger=0)
+    pending = buffer.record(**hosting())
+    with pytest.raises(NotFlushed, match="base_url"):
+        buffer.flush(10)
+    assert isinstance(buffer.trouble, Misconfigured)
+    assert Spool(path).status()[:2] == (1, 0)
+    server.well()
+    assert buffer.flush(10).created == 1
+    assert pending.result(1).ok
+    buffer.close()
+
+
 def test_a_refused_record_that_comes_again_is_sent_again(
     server: UsageServer, client: UsageClient, path: Path
 ) -> None:

@@ -121,9 +121,17 @@ def damage_request() -> Mood:
 
 
 def refuse(
-    status: int, *, code: str = "refused", retry_after: str | int | None = None, pointer: str = ""
+    status: int,
+    *,
+    code: str | None = None,
+    retry_after: str | int | None = None,
+    pointer: str = "",
 ) -> Mood:
-    """Not recorded, and this answer; with a pointer the field there is to blame."""
+    """Not recorded, and this answer; with a pointer the field there is to blame.
+
+    `code` as the service has it ("unknown-customer" of a 404): its own words decide what it is.
+    """
+    code = code or ("invalid-input" if pointer else "refused")
     headers = {} if retry_after is None else {"Retry_After": str(retry_after)}
     document: dict[str, object] = {
         "type": f"urn:problem:{code}",
