@@ -39,7 +39,10 @@ class ClosingAdmin(LookOnly, ModelAdmin):  # type: ignore[misc]
             by = request.user.get_username()
             try:
                 closing = services.close_months(
-                    period=form.cleaned_data["period"], now=timezone.now(), by=by
+                    period=form.cleaned_data["period"],
+                    now=timezone.now(),
+                    by=by,
+                    tries=services.TRIES_OF_STAFF,
                 )
             except Problem as refused:
                 form.add_error(None, refused.detail)

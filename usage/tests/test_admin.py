@@ -4,13 +4,15 @@ import csv
 import json
 from datetime import UTC, datetime
 from io import StringIO
+from unittest import mock
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
+from common.tests.races import at_once
 from usage import metering, services
 from usage.models import Bill, Closing, Customer, UsageRecord
 from usage.reading import Usage
@@ -187,6 +189,20 @@ def test_months_are_closed_with_a_form(chief):
     again = chief.post(f"{CLOSINGS}add/", {"period": ""}, follow=True)
     assert "nothing changed" in again.content.decode()
     assert Closing.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("page", [BILLS, f"{CLOSINGS}add/"])
+def test_staff_wait_for_writers_no_longer_than_a_moment_however_many_months(chief, page):
+    bills = [use(f"k{month}", at=MAY.replace(month=month)).bill_id for month in (3, 4, 5)]
+    data = {"action": "close_months", "_selected_action": bills} if page == BILLS else {}
+    with transaction.atomic():
+        use("under-way")
+        with mock.patch.object(services, "time") as time:
+            [answer] = at_once([lambda: chief.post(page, {"period": "", **data}, follow=True)])
+    assert time.sleep.call_count == services.TRIES_OF_STAFF - 1
+    assert "without a gap" in answer.content.decode()
+    assert not Closing.objects.exists()
 
 
 @pytest.mark.parametrize("page", [BILLS, RECORDS])

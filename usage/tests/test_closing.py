@@ -25,8 +25,8 @@ def use(key, at=OCTOBER, now=NOW, customer=ALICE, units="1"):
     return metering.record_usage(owner="t", usage=usage, now=now)
 
 
-def close(period=None, now=NOW):
-    return services.close_months(period=period, now=now, by="test")
+def close(period=None, now=NOW, **patience):
+    return services.close_months(period=period, now=now, by="test", **patience)
 
 
 @pytest.mark.django_db
@@ -191,8 +191,8 @@ def test_every_record_is_on_exactly_one_bill_when_a_month_closes_meanwhile():
 def test_a_closing_waits_for_a_record_under_way_and_then_goes_on():
     with transaction.atomic():
         use("k1")
-        with mock.patch.multiple(services, TRIES=1, PATIENCE="50ms"):
-            [refused] = at_once([close])
+        with mock.patch.object(services, "PATIENCE", "50ms"):
+            [refused] = at_once([partial(close, tries=1)])
         assert refused.status == 503
     [closed] = at_once([close])
     assert isinstance(closed, Closing)
