@@ -13,7 +13,7 @@ from rest_framework.request import Request
 
 from common.identity import LARGEST_BIGINT
 from common.problems import Fault, InvalidInput, fault, faults_of
-from common.query import instant
+from common.query import fault_of, instant
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
 
@@ -39,10 +39,8 @@ def read(request: Request, *names: str) -> list[Any]:
     found: dict[str, Any] = dict.fromkeys(names)
     faults: list[Fault] = []
     for name, values in given.items():
-        if name not in found:
-            faults.append(fault(f"/{name}", "unknown-parameter", "No such parameter."))
-        elif len(values) > 1:
-            faults.append(fault(f"/{name}", "repeated", "Given more than once."))
+        if wrong := fault_of(name, values, found):
+            faults.append(wrong)
         else:
             try:
                 found[name] = READERS[name](values[0])

@@ -113,6 +113,10 @@ class CursorPage(CursorPagination):
             ) from None
 
 
+# What a page takes of a query besides its filters.
+PAGE = (CursorPage.cursor_query_param, CursorPage.page_size_query_param)
+
+
 def beyond(place: list[tuple[str, str]], way: str) -> Q:
     """What comes later: by the first column, which bounds the index, or else by the next."""
     (name, value), *rest = place

@@ -269,6 +269,14 @@ RAW |= {
     "bills of nobody": ("GET", "/api/v1/usage/bills/?customerId=999", b"", {}),
     "bills of no number": ("GET", "/api/v1/usage/bills/?customerId=x", b"", {}),
     "bills of no month": ("GET", "/api/v1/usage/bills/?customerId=123&period=2026-1", b"", {}),
+    "bills of a misspelt customer": ("GET", "/api/v1/usage/bills/?customerID=123", b"", {}),
+    "bills of two months": (
+        "GET",
+        "/api/v1/usage/bills/?customerId=123&period=2026-01&period=2026-01",
+        b"",
+        {},
+    ),
+    "a receipt in pages": ("GET", "/api/v1/usage/receipt/?page_size=5", b"", {}),
     "no bills": ("GET", "/api/v1/usage/bills/?customerId=800", b"", {}),
     "without the slash": ("GET", "/api/v1/usage/bills?customerId=800", b"", {}),
 }

@@ -1,8 +1,7 @@
 """The usage API: records in, singly and in batches, and the bills that follow."""
 
-import re
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, cast
 
 from django.db.models import QuerySet
@@ -16,16 +15,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.idempotency import VISIBLE_ASCII, KeyReused, key_of
+from common.idempotency import KeyReused, key_of
 from common.identity import LARGEST_BIGINT, HasScope, Service, ServiceKey
-from common.pagination import CursorPage
+from common.pagination import PAGE, CursorPage
 from common.problems import Fault, InvalidInput, NotFound, TooLarge, fault
+from common.query import asked
 from common.renderers import Answer
 from usage import batches, corrections, metering, receipts
 from usage.batches import Verdict
-from usage.models import Bill, Customer, UsageRecord
+from usage.models import Bill, UsageRecord
 from usage.parsers import UsageParser
-from usage.reading import Usage, key_in, one_key, read_month, read_usage
+from usage.query import customer_in, key_in_query, month_in
+from usage.reading import Usage, key_in, one_key, read_usage
 from usage.serializers import (
     BillSerializer,
     Correction,
@@ -101,8 +102,9 @@ class UsageView(GenericAPIView[UsageRecord]):
     )
     def get(self, request: Request) -> Response:
         """The caller's own records, by key: how a call ended whose answer was lost."""
+        given = asked(request, "idempotencyKey", *PAGE)
         found = UsageRecord.objects.filter(owner=owner_of(request))
-        if (key := key_in_query(request, "idempotencyKey")) is not None:
+        if (key := key_in_query(given, "idempotencyKey")) is not None:
             found = found.filter(idempotency_key=key)
         return self.get_paginated_response(own_records(self.paginate_queryset(found) or []))
 
@@ -204,7 +206,8 @@ class ReceiptView(APIView):
 
         Over the first 100,000 records of the range.
         """
-        first, last = key_in_query(request, "from"), key_in_query(request, "to")
+        given = asked(request, "from", "to")
+        first, last = key_in_query(given, "from"), key_in_query(given, "to")
         return Response(receipts.receipt(owner=owner_of(request), first=first, last=last).as_json())
 
 
@@ -257,10 +260,11 @@ class BillView(ListAPIView[Bill]):
     required_scope = "usage.read"
 
     def get_queryset(self) -> QuerySet[Bill]:
+        given = asked(self.request, "customerId", "period", *PAGE)
         found = Bill.objects.with_status().defer("total").prefetch_related("lines")
-        if (customer_id := customer_in(self.request)) is not None:
+        if (customer_id := customer_in(given)) is not None:
             found = found.filter(customer=customer_id)
-        if (period := month_in(self.request)) is not None:
+        if (period := month_in(given)) is not None:
             found = found.filter(period=period)
         return found
 
@@ -272,41 +276,3 @@ class BillView(ListAPIView[Bill]):
     )
     def get(self, request: Request, *args: object, **kwargs: object) -> Response:
         return super().get(request, *args, **kwargs)
-
-
-def parameter(request: Request, name: str) -> str | None:
-    """Raises InvalidInput for one that is there more than once."""
-    values = request.query_params.getlist(name)
-    if len(values) > 1:
-        raise InvalidInput(fault(f"/{name}", "repeated", "Given more than once."))
-    return values[0] if values else None
-
-
-def key_in_query(request: Request, name: str) -> str | None:
-    given = parameter(request, name)
-    if given is not None and not VISIBLE_ASCII.fullmatch(given):
-        raise InvalidInput(fault(f"/{name}", "invalid", "1 to 200 visible ASCII characters."))
-    return given
-
-
-def customer_in(request: Request) -> int | None:
-    """Raises InvalidInput, or UnknownCustomer."""
-    given = parameter(request, "customerId")
-    if given is None:
-        return None
-    if not re.fullmatch(r"0*[1-9][0-9]{0,999}", given, re.ASCII):
-        raise InvalidInput(fault("/customerId", "invalid", "A positive integer."))
-    customer_id = int(given)
-    if customer_id > LARGEST_BIGINT or not Customer.objects.filter(pk=customer_id).exists():
-        raise metering.UnknownCustomer()
-    return customer_id
-
-
-def month_in(request: Request) -> date | None:
-    given = parameter(request, "period")
-    if given is None:
-        return None
-    try:
-        return read_month(given)
-    except ValueError:
-        raise InvalidInput(fault("/period", "invalid", "A month: YYYY-MM.")) from None

@@ -1,6 +1,7 @@
 """`GET /usage/bills/`: what a customer owes, line by line."""
 
 from datetime import UTC, datetime
+from urllib.parse import unquote
 
 import pytest
 from django.utils import timezone
@@ -115,12 +116,26 @@ def test_an_unknown_customer_is_not_found(reader, customers, customer):
         "period=2026-11&period=2026-10",
         "cursor=nonsense",
         "page_size=101",
+        "customerID=123",
+        "CustomerId=456&customerId=123",
+        "customerId%20=123",
+        "from=a&customerId=123",
+        "cursor=x&cursor=y",
+        "page_size=1&page_size=2",
     ],
 )
 def test_a_malformed_parameter_is_bad_input(reader, customers, query):
     response = reader.get(f"{BILLS}?{query}")
     assert response.status_code == 400
-    assert response.json()["errors"][0]["pointer"] == f"/{query.split('=')[0]}"
+    assert response.json()["errors"][0]["pointer"] == f"/{unquote(query.split('=')[0])}"
+
+
+def test_every_fault_of_the_names_is_told_at_once(reader, customers):
+    response = reader.get(f"{BILLS}?customerID=123&period=2026-11&period=2026-11")
+    assert [(each["pointer"], each["code"]) for each in response.json()["errors"]] == [
+        ("/customerID", "unknown-parameter"),
+        ("/period", "repeated"),
+    ]
 
 
 def test_bills_need_the_scope_to_read(team, client_of, reader):

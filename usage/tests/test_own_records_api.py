@@ -92,9 +92,16 @@ def test_a_receipt_adds_the_largest_amounts_exactly(record, team):
     assert team.get(RECEIPT).json()["sum"] == "2999999999999999994000000.000000000003"
 
 
-@pytest.mark.parametrize("query", ["from=", "to=%20", "from=a&from=b", "idempotencyKey=%C3%BC"])
-def test_what_is_no_key_is_bad_input(team, query):
-    url = URL if "Key" in query else RECEIPT
+@pytest.mark.parametrize(
+    ("url", "query"),
+    [
+        *((RECEIPT, query) for query in ["from=", "to=%20", "from=a&from=b", "From=a", "cursor=a"]),
+        *((URL, query) for query in ["idempotencyKey=%C3%BC", "idempotencykey=k1", "from=a"]),
+        (URL, "idempotencyKey=a&idempotencyKey=a"),
+        (URL, "page_size=1&page_size=1"),
+    ],
+)
+def test_what_is_no_key_or_no_parameter_is_bad_input(team, url, query):
     response = team.get(f"{url}?{query}")
     assert response.status_code == 400
     assert response.json()["errors"][0]["pointer"] == f"/{query.split('=')[0]}"

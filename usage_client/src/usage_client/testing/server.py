@@ -26,7 +26,12 @@ AHEAD = timedelta(minutes=5)
 PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 ON_THE_WIRE = {python: wire for wire, python in SPELLINGS.items()}
-
+PAGE = {"cursor", "page_size"}
+PARAMETERS = {
+    "/api/v1/usage": {"idempotencyKey", *PAGE},
+    "/api/v1/usage/receipt": {"from", "to"},
+    "/api/v1/usage/bills": {"customerId", "period", *PAGE},
+}
 
 REFUSALS = {
     "conflict": {
@@ -146,7 +151,6 @@ class UsageServer(Frontend):
 
     def _route(self, request: Request) -> tuple[int, dict[str, Any], dict[str, str]]:
         target = urlsplit(request.target)
-        query = dict(parse_qsl(target.query))
         ask: dict[str, Callable[[str, dict[str, str]], dict[str, Any]]] = {
             "/api/v1/usage": self._own,
             "/api/v1/usage/receipt": self._receipt,
@@ -158,6 +162,7 @@ class UsageServer(Frontend):
         if request.method == "GET":
             scopes = {"usage.read"} if path.endswith("bills") else {"usage.read", "usage.write"}
             owner = self._owner(request, scopes)
+            query = asked(target.query, PARAMETERS[path])
             with self._lock:
                 return 200, ask[path](owner, query), {}
         owner = self._owner(request, {"usage.read" if path.endswith("bills") else "usage.write"})
@@ -369,8 +374,21 @@ def added(amounts: Iterable[Decimal]) -> Decimal:
     return total
 
 
-def invalid(field: str, detail: str) -> Problem:
-    fault = {"pointer": f"/{field}" if field else "", "code": "invalid", "detail": detail}
+def asked(query: str, known: set[str]) -> dict[str, str]:
+    given = parse_qsl(query, keep_blank_values=True)
+    found = dict(given)
+    for name in found:
+        if name not in known:
+            raise invalid(name, "No such parameter.", "unknown-parameter")
+    if len(found) < len(given):
+        names = [name for name, _ in given]
+        name = next(name for name in names if names.count(name) > 1)
+        raise invalid(name, "Given more than once.", "repeated")
+    return found
+
+
+def invalid(field: str, detail: str, code: str = "invalid") -> Problem:
+    fault = {"pointer": f"/{field}" if field else "", "code": code, "detail": detail}
     return Problem(400, "invalid-input", f"/{field}: {detail}", [fault])
 
 
