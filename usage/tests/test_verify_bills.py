@@ -7,7 +7,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from usage import corrections, folding, metering
+from common.tests.races import at_once
+from usage import corrections, folding, metering, proof
 from usage.reading import Usage
 from usage.tests.conftest import ALICE, BOB
 
@@ -144,3 +145,14 @@ def test_it_finds_a_record_moved_to_another_bill(capsys):
 def test_it_finds_an_edited_correction(capsys):
     tamper("UPDATE usage_record SET reason = 'other' WHERE corrects_id IS NOT NULL")
     assert "was edited" in "\n".join(complaints(capsys))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_that_it_says_is_of_one_moment():
+    tamper(f"UPDATE usage_foldedbill SET total = 1 WHERE id = {HERS}")
+    proving = proof.discrepancies()
+    first = next(proving)
+    later = f"UPDATE usage_record SET recorded_at = '2026-06-05', service = 'x' WHERE {FIRST}"
+    assert at_once([lambda: tamper(later)]) == [None]
+    assert [first, *proving] == [f"{BILL}total 1.25, its lines add up to 0.55"]
+    assert len(list(proof.discrepancies())) > 1
