@@ -182,13 +182,13 @@ def test_what_happened_to_a_charge_stays(shop, unknown):
 
 
 def test_a_slow_shop_keeps_one_job_waiting_and_no_second():
-    tasks.reconcile.defer(timestamp=0)
+    tasks.reconcile.configure().defer(timestamp=0)
     with connection.cursor() as cursor:
         cursor.execute(
             "WITH busy AS (INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id) "
             "UPDATE procrastinate_jobs SET status = 'doing', worker_id = busy.id FROM busy"
         )
-    tasks.reconcile.defer(timestamp=60)
+    tasks.reconcile.configure().defer(timestamp=60)
     work()
     states = ProcrastinateJob.objects.filter(task_name="clubs.reconcile").order_by("id")
     assert list(states.values_list("status", flat=True)) == ["doing", "todo"]
