@@ -87,7 +87,7 @@ def test_whatever_was_counted_last_a_hot_benefit_is_recorded_person_by_person(co
             )
             return cursor.fetchone()[0]
 
-    # So many that there are more pages than the 8 which are cheaper to read whole than to look into.
+    # More pages than the 8 that are cheaper to read whole than to look into.
     many, (whose, of_what, uses) = 2000, COUNTED[counted]
     # What other tests have left in the indexes would make them dear.
     execute("REINDEX TABLE benefit_usage")
