@@ -1,4 +1,4 @@
-"""Who takes which jobs: what waits for somebody else's machine has threads of its own."""
+"""Who takes which jobs: webhooks, and a wallet elsewhere, have threads of their own."""
 
 import asyncio
 import signal
@@ -24,9 +24,10 @@ async def work(app: App) -> None:
     loop, found, is_over = asyncio.get_running_loop(), shares(app), asyncio.Event()
     # All jobs share the loop's own threads, which would be a few more than there are processors.
     loop.set_default_executor(ThreadPoolExecutor(sum(threads for _, threads in found)))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, is_over.set)
     async with app.open_async(), asyncio.TaskGroup() as group:
+        # Not before: while the database does not answer, a signal ends us at once.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, is_over.set)
         workers = [
             group.create_task(
                 app.run_worker_async(

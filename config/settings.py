@@ -69,9 +69,9 @@ INSTALLED_APPS = [
 PROCRASTINATE_IMPORT_PATHS = [] if IS_WALLET_HERE else ["wallet.backends.http"]
 WORKER_HEARTBEAT = env.int("WORKER_HEARTBEAT", default=10)  # seconds, up to 30
 WORKER_THREADS = env.int("WORKER_THREADS", default=4)  # in each worker
-# What waits for somebody else's machine has a queue of its own, with so many threads besides, and
-# keeps nothing else waiting. Once as many receivers as there are threads do not answer, others wait
-# for them: half a minute at most, then these are left alone for a while.
+# What waits for partners or for a wallet elsewhere has a queue of its own, with so many threads
+# besides, and keeps nothing else waiting. Once as many receivers as there are threads do not
+# answer, others wait for them: half a minute at most, then these are left alone for a while.
 QUEUES_APART = {"webhooks": env.int("WEBHOOK_THREADS", default=4)}
 if not IS_WALLET_HERE:
     QUEUES_APART["wallet"] = env.int("WALLET_THREADS", default=2)
