@@ -180,15 +180,15 @@ class Batch:
             return PASSED_OVER
         except ShopRefused as refused:
             is_turned_away = shop.is_away(refused.extra["shop_status"])
-            self.hear(is_about_order=not is_turned_away)
+            self.hear(was_served=not is_turned_away)
             return TURNED_AWAY if is_turned_away else FAILED
         except ShopOutcomeUnknown:
-            self.hear(is_about_order=False)
+            self.hear(was_served=False)
             return UNKNOWN
         except Problem:  # paused meanwhile, or another's turn: somebody else's success or decision
             return PASSED_OVER
         if done.was_called:
-            self.hear(is_about_order=True)
+            self.hear(was_served=True)
             return SUCCEEDED
         return PASSED_OVER
 
@@ -202,9 +202,9 @@ class Batch:
             counts[FAILED] += turned_away
         return counts
 
-    def hear(self, *, is_about_order: bool) -> None:
+    def hear(self, *, was_served: bool) -> None:
         with self.lock:
-            self.silent = 0 if is_about_order else self.silent + 1
+            self.silent = 0 if was_served else self.silent + 1
             if self.silent >= PATIENCE:
                 self.is_away.set()
 

@@ -18,7 +18,8 @@ from common.models import ApiKey
 if TYPE_CHECKING:  # DRF imports its permission classes before its views
     from rest_framework.views import APIView
 
-USER_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+USER_UUID = re.compile(CANONICAL_UUID.pattern, re.ASCII | re.IGNORECASE)
 USER_BIGINT = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 LARGEST_BIGINT = 2**63 - 1
 

@@ -1,6 +1,5 @@
 """Proof that every award of coins was paid: exactly once while it stands, and not otherwise."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -8,12 +7,12 @@ from itertools import islice
 from uuid import UUID
 
 import wallet.services
+from common.identity import CANONICAL_UUID
 from incentives.achievements import OWNER, REWARD
 from incentives.models import Achievement
 from wallet.services import Payment
 
 AT_ONCE = 500
-ACHIEVEMENT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 FULFILLED = Achievement.Status.FULFILLED
 Award = tuple[UUID, str, int, str]  # its id, user, coins and status
@@ -25,12 +24,12 @@ def discrepancies() -> Iterator[str]:
         Achievement.objects.filter(coins__gt=0)
         .order_by("pk")
         .values_list("pk", "user_id", "coins", "status")
-        .iterator(chunk_size=AT_ONCE)
     )
-    # Closed whatever happens: a cursor that outlives its transaction is the end of the next one.
-    with closing(awards):  # type: ignore[type-var]  # it is a generator
-        while some := list(islice(awards, AT_ONCE)):
-            yield from paid_otherwise(some)
+    # Some at a time, so that they are as they stand when the wallet is asked: no cursor is.
+    some = list(awards[:AT_ONCE])
+    while some:
+        yield from paid_otherwise(some)
+        some = list(awards.filter(pk__gt=some[-1][0])[:AT_ONCE])
     strays: dict[tuple[str, str], int] = defaultdict(int)
     with closing(wallet.services.payments(owner=OWNER, kind=REWARD)) as paid:
         while payments := list(islice(paid, AT_ONCE)):
@@ -58,7 +57,7 @@ def paid_otherwise(awards: Sequence[Award]) -> Iterator[str]:
 
 
 def of_no_award(payments: Sequence[Payment]) -> Iterator[Payment]:
-    ids = [UUID(each.reference) for each in payments if ACHIEVEMENT_ID.fullmatch(each.reference)]
+    ids = [UUID(each.reference) for each in payments if CANONICAL_UUID.fullmatch(each.reference)]
     awards = Achievement.objects.filter(pk__in=ids, coins__gt=0)
     known = {str(id) for id in awards.values_list("pk", flat=True)}
     return (each for each in payments if each.reference not in known)

@@ -1,6 +1,5 @@
 """Proof that what was earned was paid: every newly correct question, exactly once."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -11,12 +10,12 @@ from django.db import connection
 from django.db.models import Sum
 
 import wallet.services
+from common.identity import CANONICAL_UUID
 from quizzes.models import QuestionReward
 from quizzes.services import OWNER, REWARD
 from wallet.services import Payment
 
 ATTEMPTS_AT_ONCE = 500
-ATTEMPT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 UNREWARDED = """
 SELECT DISTINCT attempt.user_id, attempt.id, question.key
@@ -71,7 +70,7 @@ def not_paid_once(earned: dict[str, tuple[str, int]]) -> Iterator[str]:
 
 
 def not_earned(paid: Sequence[Payment]) -> Iterator[str]:
-    attempts = [UUID(each.reference) for each in paid if ATTEMPT_ID.fullmatch(each.reference)]
+    attempts = [UUID(each.reference) for each in paid if CANONICAL_UUID.fullmatch(each.reference)]
     earned = {
         Payment(str(attempt), user_id, coins)
         for attempt, user_id, coins in QuestionReward.objects.filter(attempt__in=attempts)

@@ -40,7 +40,7 @@ class Charge(models.Model):
     look_again_at = models.DateTimeField(null=True)
     # Whether an earlier attempt may have placed the order; then a refusal proves little.
     is_in_doubt = models.BooleanField(default=False)
-    # Whether it failed by a word about this very order, and not because nobody was served.
+    # Whether it failed while the shop served others: then the same run does not ask again.
     is_declined = models.BooleanField(default=False, db_default=False)
     claimed_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)

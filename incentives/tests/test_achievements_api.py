@@ -257,6 +257,7 @@ def test_more_than_a_thousand_of_one_moment_are_all_told(alice):
         {"p": ["2026-06-05 16:00:00+00:00", str(uuid.uuid4()), "x"]},
         {"p": ["2026-06-05 16:00:00", str(uuid.uuid4())]},
         {"p": ["2026-06-05", str(uuid.uuid4())]},
+        {"p": ["2026-06-05 16:00:00+23:59", str(uuid.uuid4())]},
         {"p": ["2026-06-31 16:00:00+00:00", str(uuid.uuid4())]},
         {"p": ["5", str(uuid.uuid4())]},
     ],

@@ -151,3 +151,14 @@ def test_with_the_wallet_elsewhere_it_is_asked_for_them_too(held):
         done = verify_wallet(url)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "CommandError: Nothing is proven: What answered is no wallet.\n"
+
+
+def test_what_changes_while_it_is_proven_is_no_fault(held, monkeypatch):
+    monkeypatch.setattr(coins, "AT_ONCE", 1)
+    first, *_, last = sorted(held.values(), key=lambda award: award.pk)
+    paid(first.user_id, 1, first.pk)
+    proof = coins.discrepancies()
+    assert f"of achievement {first.pk}" in next(proof)
+    Achievement.objects.filter(pk=last.pk).update(needs_review=True)
+    achievements.reverse(id=last.pk, by="staff:a", note="", now=timezone.now())
+    assert list(proof) == []
